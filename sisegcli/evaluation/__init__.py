@@ -1,0 +1,1 @@
+"""Predicted instances against true ones."""

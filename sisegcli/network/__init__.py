@@ -1,0 +1,1 @@
+"""The network, pure `torch.nn`: backbones, DFM and CBR, and the builder that reads a checkpoint."""

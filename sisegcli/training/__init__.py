@@ -1,0 +1,1 @@
+"""Training on images with semantic masks alone, never on instance labels."""
