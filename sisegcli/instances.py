@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 
 Bool = NDArray[np.bool_]
 Labels = NDArray[np.int32]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,29 @@ class Instance:
         """Decode to a boolean mask of shape (H, W)."""
         decoded: Bool = coco_mask.decode(self.rle).astype(bool)
         return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """What a method makes of one image: its instances, and what they came from where a network saw it.
+
+    Attributes
+    ----------
+    instances : list of Instance
+        Disjoint instances, best score first.
+    removed, removed_pixels : int
+        How many instances, and pixels of them, a minimal area or score took away.
+    displacement : (h, w, 2) array of float32, optional
+        Each pixel's offset (y, x) to the centre of its object, in pixels of the stride-4 grid.
+    boundary : (h, w) array of float32, optional
+        Probability of an object boundary, on the stride-4 grid.
+    """
+
+    instances: list[Instance]
+    removed: int = 0
+    removed_pixels: int = 0
+    displacement: Floats | None = None
+    boundary: Floats | None = None
 
 
 def instances_from_labels(
