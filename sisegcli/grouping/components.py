@@ -1,0 +1,102 @@
+"""Connected components of a semantic mask: the simplest way from categories to objects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.integer[Any]]
+Labels = NDArray[np.int32]
+
+
+def label_components(
+    mask: Ints, stuff: Collection[int] = (), connectivity: Literal[4, 8] = 8
+) -> tuple[Labels, dict[int, int]]:
+    """Label the connected components of pixels of one category.
+
+    Parameters
+    ----------
+    mask : (H, W) array of ints
+        Semantic mask: category ids from 0; negative pixels (background, ignore) belong to nobody.
+    stuff : collection of int
+        Categories whose pixels form one segment each, connected or not.
+    connectivity : {8, 4}
+        Whether pixels touch at corners too (8), or at edges alone (4).
+
+    Returns
+    -------
+    labels : (H, W) array of int32
+        Labels from 1, in raster order of each component's first pixel; 0 where the mask is negative.
+    categories : dict
+        Category id of each label, in order of label.
+
+    Examples
+    --------
+    >>> mask = np.array([[7, 7, -1, 7], [-1, -1, 7, -1], [3, -1, -1, 3]])
+    >>> labels, categories = label_components(mask, connectivity=4)
+    >>> labels
+    array([[1, 1, 0, 2],
+           [0, 0, 3, 0],
+           [4, 0, 0, 5]], dtype=int32)
+    >>> categories
+    {1: 7, 2: 7, 3: 7, 4: 3, 5: 3}
+    >>> label_components(mask, stuff=[3])[0]
+    array([[1, 1, 0, 1],
+           [0, 0, 1, 0],
+           [2, 0, 0, 2]], dtype=int32)
+    """
+    if not mask.size:
+        return np.zeros(mask.shape, np.int32), {}
+    shifted = np.ascontiguousarray(np.maximum(mask, -1) + 1, dtype=np.int32)
+    components = cc3d.connected_components(shifted, connectivity=connectivity)
+    labels, firsts = number_in_raster_order(components)
+    found = mask.ravel()[firsts]
+    if stuff:
+        target = np.arange(len(firsts) + 1)
+        for category in set(stuff):
+            members = np.flatnonzero(found == category) + 1
+            target[members] = members[:1]
+        labels, firsts = number_in_raster_order(target[labels])
+        found = mask.ravel()[firsts]
+    return labels, dict(enumerate(found.tolist(), start=1))
+
+
+def number_in_raster_order(labels: Ints) -> tuple[Labels, NDArray[np.int64]]:
+    """Renumber labels from 1 in raster order of their first pixel, without gaps; 0 stays nobody's.
+
+    Parameters
+    ----------
+    labels : (H, W) array of ints
+        Labels from 0.
+
+    Returns
+    -------
+    labels : (H, W) array of int32
+    firsts : (n,) array of int64
+        Index of each label's first pixel in the flattened image.
+
+    Examples
+    --------
+    >>> labels, firsts = number_in_raster_order(np.array([[0, 9, 9], [4, 4, 9]]))
+    >>> labels
+    array([[0, 1, 1],
+           [2, 2, 1]], dtype=int32)
+    >>> firsts.tolist()
+    [1, 3]
+    """
+    flat = labels.ravel()
+    if not flat.size:
+        return np.zeros(labels.shape, np.int32), np.zeros(0, np.int64)
+    # A label's first pixel starts a run, and runs are far fewer than pixels.
+    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+    values, first_runs = np.unique(flat[starts], return_index=True)
+    firsts = starts[first_runs]
+    order = np.argsort(firsts)
+    order = order[values[order] != 0]
+    number = np.zeros(int(values[-1]) + 1, np.int32)
+    number[values[order]] = np.arange(1, len(order) + 1)
+    return number[labels], firsts[order]
