@@ -1,0 +1,59 @@
+"""Ground truth: what is known of each image, whatever data set it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sisegcli.categories import Categories
+from sisegcli.instances import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class TruthImage:
+    """The true instances of an image.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Height and width, in pixels.
+    instances : list of Instance
+        The objects to be found.
+    crowds : list of Instance
+        Regions of many objects that nobody told apart (COCO's ``iscrowd``): predictions of their category inside them
+        count neither for nor against.
+    void : Instance, optional
+        Pixels of unknown category (VOC's 255): taken out of every prediction before it is compared.
+    areas : list of float, optional
+        Areas of `instances` as the file states them, which decide what is small, medium or large; their pixels are
+        counted where this is None.
+    id : int, optional
+        COCO's id of the image.
+    """
+
+    size: tuple[int, int]
+    instances: list[Instance]
+    crowds: list[Instance] = field(default_factory=list)
+    void: Instance | None = None
+    areas: list[float] | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """True instances of many images.
+
+    Attributes
+    ----------
+    images : mapping
+        Images by file stem, which is how predictions find them.
+    categories : Categories
+        Names, where the data set tells them.
+    """
+
+    images: Mapping[str, TruthImage]
+    categories: Categories = field(default_factory=Categories)
+
+    def subset(self, stems: list[str]) -> GroundTruth:
+        """Keep the images of these stems, in their order."""
+        return GroundTruth({stem: self.images[stem] for stem in stems}, self.categories)
