@@ -1,1 +1,23 @@
-"""Writers and readers of instances, one file a format."""
+"""Writers, readers and pictures of instances, one file a format.
+
+records  what a writer is given (`ImageResult`) and what it can do (`Writer`)
+files    files that appear whole or not at all
+coco     COCO's ``instances.json``: writer and reader; `polygons` turns masks into its exact polygons
+voc      indexed PNGs in VOC's folders: writer and reader
+overlay  pictures for people: instances outlined and named, displacement fields in colour
+
+A new format is one new file and one line in `WRITERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sisegcli.formats.coco import CocoWriter
+from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.voc import VocWriter
+
+WRITERS: dict[str, Callable[..., Writer]] = {"coco": CocoWriter, "voc": VocWriter}
+"""Writers by name, each called as ``writer(out, categories, polygons=False, overwrite=False)``."""
+
+__all__ = ["WRITERS", "CocoWriter", "ImageResult", "VocWriter", "Writer"]

@@ -1,0 +1,53 @@
+"""What a writer is given, and what every writer can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from sisegcli.instances import Instance
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """The instances of one image.
+
+    Attributes
+    ----------
+    stem : str
+        Path of the image below its folder, without the suffix, with forward slashes: ``street/0001``.
+    image : Path
+        The image file.
+    size : tuple of int
+        Height and width of the image, in pixels.
+    instances : list of Instance
+        Disjoint instances, in the order in which they are numbered.
+    """
+
+    stem: str
+    image: Path
+    size: tuple[int, int]
+    instances: list[Instance]
+
+    @property
+    def file_name(self) -> str:
+        """The image file's name below its folder.
+
+        >>> ImageResult("street/0001", Path("/photos/street/0001.jpg"), (2, 2), []).file_name
+        'street/0001.jpg'
+        """
+        return str(PurePosixPath(self.stem).with_name(self.image.name))
+
+
+class Writer(Protocol):
+    """A format on its way to disk: images are added one by one, then everything is closed or aborted."""
+
+    def add(self, result: ImageResult) -> None:
+        """Write the instances of one image; nothing of them stays in memory."""
+
+    def close(self) -> None:
+        """Finish the output under its final name; a second call does nothing."""
+
+    def abort(self) -> None:
+        """Remove what is unfinished; nothing happens after `close`."""

@@ -1,0 +1,169 @@
+"""Indexed PNGs in VOC's folders: writer and reader.
+
+``SegmentationObject/NAME.png`` holds instance numbers from 1, ``SegmentationClass/NAME.png`` category ids; 0 is
+background and the largest value of a pixel (255, or 65535 with 16 bits) is void. See the VOC 2012 development kit,
+section 4.4. Scores have no place in a PNG: ``instances.csv`` lists them beside the folders.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sisegcli.categories import Categories
+from sisegcli.data.colours import voc_palette
+from sisegcli.errors import ImageError, OutputError
+from sisegcli.formats.files import output_errors, refuse_existing, replacing, temporary_name
+from sisegcli.formats.records import ImageResult
+from sisegcli.instances import Bool, Labels, labels_from_instances
+
+COLUMNS = ("stem", "instance", "category_id", "category", "score", "area", "top", "left", "height", "width")
+"""Columns of ``instances.csv``; box and area are in pixels."""
+
+
+class VocWriter:
+    """Write ``SegmentationObject/``, ``SegmentationClass/`` and ``instances.csv`` into a folder.
+
+    PNGs are indexed with the VOC colour map while their numbers stay below 255, and grey with 16 bits past that.
+    A category of id 0 cannot be told from background in ``SegmentationClass``; the CSV names it.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; it is made where it is missing.
+    categories : Categories
+        Names for the CSV.
+    polygons : bool
+        Without meaning here; taken so that all writers are made alike.
+    overwrite : bool
+        Replace files that exist.
+
+    Raises
+    ------
+    OutputError
+        If a file exists and `overwrite` is off, if it cannot be written, or if a stem leads out of the folder.
+    """
+
+    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
+        self.folder = Path(out)
+        self.path = self.folder / "instances.csv"
+        refuse_existing(self.path, overwrite=overwrite)
+        self._categories = categories
+        self._overwrite = overwrite
+        self._temporary = temporary_name(self.path)
+        with output_errors(self.path):
+            self._file = self._temporary.open("w", encoding="utf-8", newline="")
+            self._csv = csv.writer(self._file, lineterminator="\n")
+            self._csv.writerow(COLUMNS)
+
+    def add(self, result: ImageResult) -> None:
+        """Write the two PNGs of an image and remember its scores."""
+        objects_png = self._png("SegmentationObject", result.stem)
+        classes_png = self._png("SegmentationClass", result.stem)
+        refuse_existing(objects_png, classes_png, overwrite=self._overwrite)
+        objects = labels_from_instances(result.instances, result.size)
+        classes = np.array([0, *(instance.category for instance in result.instances)])[objects]
+        for path, values in ((objects_png, objects), (classes_png, classes)):
+            _write_png(path, values)
+        with output_errors(self.path):
+            for number, i in enumerate(result.instances, start=1):
+                name = self._categories.name(i.category)
+                self._csv.writerow((result.stem, number, i.category, name, round(i.score, 6), i.area, *i.box))
+
+    def _png(self, folder: str, stem: str) -> Path:
+        """Return the file of a stem, which must stay below the output folder."""
+        parts = PurePath(stem).parts
+        if not parts or ".." in parts or PurePath(stem).anchor:
+            raise OutputError(f"'{stem}' leads out of {self.folder}; give names below the image folder.")
+        return self.folder / folder / f"{stem}.png"
+
+    def close(self) -> None:
+        """Give ``instances.csv`` its name; a second call does nothing."""
+        if self._file.closed:
+            return
+        with output_errors(self.path):
+            self._file.close()
+            self._temporary.replace(self.path)
+
+    def abort(self) -> None:
+        """Remove the unfinished CSV; the PNGs that were written are whole and stay."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _write_png(path: Path, values: NDArray[np.integer[Any]]) -> None:
+    """Write ids as an indexed PNG, or as grey with 16 bits where one reaches void's 255."""
+    highest = int(values.max(initial=0))
+    if highest >= 65535 or values.min(initial=0) < 0:
+        raise OutputError(f"{path} cannot hold the number {highest}: a PNG ends at 65534; write COCO's format.")
+    if highest < 255:
+        picture = Image.fromarray(values.astype(np.uint8))
+        picture.putpalette(voc_palette())
+    else:
+        picture = Image.fromarray(values.astype(np.uint16))
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def read_voc_instances(
+    object_png: Path | str, class_png: Path | str, void: int = 255
+) -> tuple[Labels, dict[int, int], Bool]:
+    """Read the instances of one image from VOC's two PNGs.
+
+    Parameters
+    ----------
+    object_png, class_png : Path
+        Instance numbers and category ids, indexed or grey, 8 or 16 bits.
+    void : int
+        Value of ignored pixels in a PNG of 8 bits; it is 65535 in one of 16 bits.
+
+    Returns
+    -------
+    labels : (H, W) array of int32
+        Instance numbers; 0 for background and void.
+    categories : dict
+        Category id of each instance: the value that most of its pixels have in `class_png`. Background (0) has no vote,
+        unless an instance has nothing else. An instance that is void in all its pixels is left out.
+    void : (H, W) array of bool
+        Pixels that either PNG ignores.
+
+    Raises
+    ------
+    ImageError
+        If a PNG cannot be read or has colours instead of numbers, or if the sizes differ.
+    """
+    (objects, objects_void), (classes, classes_void) = _read_ids(object_png, void), _read_ids(class_png, void)
+    if objects.shape != classes.shape:
+        raise ImageError(
+            f"{object_png} is {objects.shape[1]} x {objects.shape[0]} pixels, but {class_png} is "
+            f"{classes.shape[1]} x {classes.shape[0]}; give masks of the same image."
+        )
+    ignored = objects_void | classes_void
+    labels = np.where(ignored, 0, objects).astype(np.int32)
+    inside = labels > 0
+    pairs, counts = np.unique(np.stack([labels[inside], classes[inside]]), axis=1, return_counts=True)
+    categories: dict[int, int] = {}
+    # From the fewest votes to the most, background first, so that the last one wins; ties go to the smaller id.
+    for pair in np.lexsort((-pairs[1], counts, pairs[1] != 0)):
+        categories[int(pairs[0, pair])] = int(pairs[1, pair])
+    return labels, dict(sorted(categories.items())), ignored
+
+
+def _read_ids(path: Path | str, void: int) -> tuple[NDArray[np.integer[Any]], Bool]:
+    """Return the numbers of a PNG and where they are void."""
+    try:
+        with Image.open(path) as picture:
+            mode, values = picture.mode, np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not an image"
+        raise ImageError(f"{path} cannot be read ({reason}); give an indexed PNG.") from error
+    if mode not in {"P", "L", "1"} and not mode.startswith("I"):
+        raise ImageError(f"{path} has colours (mode {mode}) instead of numbers; give an indexed or grey PNG.")
+    ids: NDArray[np.integer[Any]] = values.astype(np.int32)
+    ignored: Bool = ids == (65535 if mode.startswith("I") else void)
+    return ids, ignored
