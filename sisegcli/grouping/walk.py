@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 Floats = NDArray[np.float32]
@@ -79,7 +79,7 @@ def random_walk(affinity: sparse.csr_array, seeds: Floats, steps: int = 256, err
     return walked
 
 
-def dense_walk(affinity: sparse.csr_array, seeds: Floats, steps: int = 256) -> Floats:
+def dense_walk(affinity: sparse.csr_array, seeds: Floats, steps: int = 256, dtype: DTypeLike = np.float64) -> Floats:
     """Spread seeds as `random_walk` does, by squaring the dense matrix: the reference for tests and benchmarks.
 
     Takes n² of memory and log2(steps) n³ of time, which is IRNet's way.
@@ -92,6 +92,8 @@ def dense_walk(affinity: sparse.csr_array, seeds: Floats, steps: int = 256) -> F
         What each pixel holds of each label before the first step.
     steps : int
         Length of the walk.
+    dtype : dtype
+        What to compute in.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def dense_walk(affinity: sparse.csr_array, seeds: Floats, steps: int = 256) -> F
            [0. ]], dtype=float32)
     """
     degree, lonely = _degree(affinity)
-    transition = affinity.toarray().astype(np.float64) / degree
+    transition = affinity.toarray().astype(dtype) / degree.astype(dtype)
     walked: Floats = (np.linalg.matrix_power(transition, steps) @ seeds).astype(np.float32)
     walked[lonely] = seeds[lonely]
     return walked
