@@ -1,0 +1,69 @@
+"""The README names only what exists: commands, options, their values, files, extras and Python names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import sisegcli
+from sisegcli.cli import app
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+
+
+SESSIONS: list[str] = [
+    line
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for line in re.findall(r"^\$ (sisegcli .*)$", block, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("line", SESSIONS)
+def test_command_lines_parse(line: str) -> None:
+    _, name, *arguments = shlex.split(line, comments=True)
+    assert COMMANDS[name].make_context(name, arguments).params
+
+
+def test_there_are_sessions_of_every_command() -> None:
+    assert {line.split()[1] for line in SESSIONS} == set(COMMANDS)
+
+
+def test_options_named_in_the_text_exist() -> None:
+    known = {name for command in COMMANDS.values() for option in command.params for name in option.opts}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
+    assert named and named <= known, named - known
+
+
+def test_command_names_in_the_text_exist() -> None:
+    named = set(re.findall(r"`sisegcli ([a-z]+)", README))
+    assert named <= set(COMMANDS)
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if not target.startswith("https://"):
+            assert (ROOT / target).exists(), target
+
+
+def test_extras_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(re.findall(r'"\.\[(\w+)\]"', README)) <= set(extras)
+
+
+def test_python_names_exist() -> None:
+    for names in re.findall(r"^from sisegcli import (.+)$", README, re.MULTILINE):
+        for name in names.split(", "):
+            assert hasattr(sisegcli, name), name
