@@ -1,0 +1,182 @@
+"""Find out how a folder is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sisegcli.categories import Categories
+from sisegcli.data.category_lists import load_categories
+from sisegcli.data.images import EXTENSIONS
+from sisegcli.data.layouts.pairing import LOSSLESS, LOSSY, Match, list_stems, pair_flat, pair_folders
+from sisegcli.data.layouts.records import Layout, Problem
+from sisegcli.data.layouts.voc import class_folders, read_split, voc_folder
+from sisegcli.errors import LayoutError
+
+_IMAGE_FOLDERS = ("images", "image", "imgs", "leftimg8bit", "jpegimages")
+_MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "label", "gtfine", "gtcoarse")
+
+_CATEGORY_FILES = ("categories.json", "categories.csv", "categories.txt", "classes.txt", "class_names.txt")
+
+# What lies beside the images of a data set whose categories are built in.
+_MARKS = {
+    "objectInfo150.txt": "ade20k",
+    "objectInfo150.csv": "ade20k",
+    "gtFine": "cityscapes",
+    "gtCoarse": "cityscapes",
+}
+
+_KINDS = {"voc": "VOC development kit", "folders": "Two folders", "explicit": "Two folders that were named"}
+
+
+def find_pairs(
+    root: Path | str | None,
+    *,
+    images: Path | str | None = None,
+    masks: Path | str | None = None,
+    split: str | None = None,
+) -> Layout:
+    """Pair the images of a folder with their semantic masks.
+
+    Layouts are tried in this order:
+
+    - ``explicit``: both `images` and `masks` are given;
+    - ``voc``: a VOC development kit, `JPEGImages` and the best `SegmentationClass*` (`SegmentationClassFilled`, where
+      there is one). Without `split` the masks are the list, as most images have none by design;
+    - ``folders``: ``images/`` and ``masks/`` (or ``annotations/``, ``labels/``; Cityscapes' ``leftImg8bit/`` and
+      ``gtFine/``), with the same relative paths inside;
+    - ``flat``: ``x.jpg`` beside ``x_mask.png`` (``-mask``, ``_seg``, ``_label``, ``_semantic``) or ``x.png``.
+
+    Parameters
+    ----------
+    root : Path or str or None
+        The folder; None where both `images` and `masks` are given.
+    images, masks : Path or str, optional
+        Folders to be used in place of the layout's own, relative to the working folder or else to `root`.
+    split : str, optional
+        Name of a list in a VOC folder's ``ImageSets/Segmentation``.
+
+    Returns
+    -------
+    Layout
+        Pairs in order of stem, and what could not be paired. Nothing is opened: sizes are not compared here.
+
+    Raises
+    ------
+    LayoutError
+        If there is no pair at all, or a folder or the split does not exist.
+    CategoryError
+        If a list of categories beside the images cannot be read.
+    """
+    if root is None and (images is None or masks is None):
+        raise LayoutError("There is no folder to look in; name one, or both --images and --masks.")
+    base = _folder(root) if root is not None else _folder(images or ".").parent
+    image_folder = None if images is None else _folder(images, base)
+    mask_folder = None if masks is None else _folder(masks, base)
+    voc = voc_folder(base)
+    if split is not None and voc is None:
+        raise LayoutError(f"{base} is no VOC folder, so it has no split {split!r}; leave --split out.")
+    names = None if split is None else read_split(base, split)
+
+    name = "explicit" if image_folder and mask_folder else "folders" if voc is None else "voc"
+    if voc is not None and mask_folder is None:
+        mask_folder = next(iter(class_folders(voc)), None)
+    image_folder = image_folder or _subfolder(voc or base, _IMAGE_FOLDERS, EXTENSIONS)
+    mask_folder = mask_folder or _subfolder(base, _MASK_FOLDERS, LOSSLESS) or _subfolder(base, _MASK_FOLDERS, LOSSY)
+    if image_folder is None and mask_folder is not None:
+        if voc is not None:
+            raise LayoutError(f"{voc} has masks but no images in JPEGImages; name their folder with --images.")
+        image_folder = base
+    if image_folder is None or mask_folder is None or image_folder.resolve() == mask_folder.resolve():
+        return _flat(image_folder or base)
+
+    match, problems = _pair(image_folder, mask_folder, names, deep=image_folder != base)
+    if name == "voc" and names is None:
+        more = f"; {len(match.images_alone)} more images have no mask" if match.images_alone else ""
+    else:
+        problems += [_no_mask(path) for path in match.images_alone]
+        more = ""
+    if name == "voc" and masks is None and voc is not None:
+        others = [path.name for path in class_folders(voc) if path != mask_folder]
+        more += f"; masks of {' and '.join(others)} are not used" if others else ""
+    count = f"{len(match.pairs)} pairs" + ("" if split is None else f" of the split {split}")
+    description = f"{_KINDS[name]}: {count} from {image_folder} and {mask_folder}{more}."
+    places = [base, voc or base, image_folder, image_folder.parent, mask_folder.parent]
+    return Layout(name, description, match.pairs, sorted(problems), _categories(places, voc))
+
+
+def _pair(
+    image_folder: Path, mask_folder: Path, names: Sequence[str] | None, deep: bool
+) -> tuple[Match, list[Problem]]:
+    """Pair two folders, only what `names` lists where it is given; problems leave out images without a mask."""
+    images = list_stems(image_folder, EXTENSIONS, without=[mask_folder], deep=deep)
+    masks = list_stems(mask_folder, (*LOSSLESS, *LOSSY), without=[image_folder])
+    problems = []
+    if names is not None:
+        absent = [image_folder / name for name in names if name not in images]
+        problems = [Problem(path, f"{path} is named by the split but not there; add the image.") for path in absent]
+        images = {stem: images[stem] for stem in sorted(names) if stem in images}
+    match = pair_folders(images, masks)
+    if not match.pairs:
+        raise LayoutError(
+            f"{image_folder} holds {len(images)} images and {mask_folder} {len(masks)} masks, but no mask is called as"
+            " an image is (x.png or x_mask.png for x.jpg); rename them, or name other folders or another split."
+        )
+    if names is None:  # masks of other splits are not amiss
+        problems += [_no_image(path) for path in match.masks_alone]
+    return match, problems + match.doubles
+
+
+def _flat(folder: Path) -> Layout:
+    """Pair the images and masks of one folder, the last layout that is tried."""
+    match = pair_flat(list_stems(folder, (*EXTENSIONS, ".gif"), deep=False))
+    if not match.pairs:
+        raise LayoutError(
+            f"{folder} has no images and masks that can be paired: it is no VOC folder (JPEGImages and"
+            " SegmentationClass), has no folders such as images and masks, and no files such as x.jpg with x_mask.png;"
+            " name the folders with --images and --masks."
+        )
+    first = match.pairs[0]
+    description = (
+        f"Images and masks side by side: {len(match.pairs)} pairs in {folder},"
+        f" such as {first.image.name} with {first.mask.name}."
+    )
+    problems = [*match.doubles, *map(_no_mask, match.images_alone), *map(_no_image, match.masks_alone)]
+    return Layout("flat", description, match.pairs, sorted(problems), _categories([folder], None))
+
+
+def _folder(path: Path | str, base: Path | None = None) -> Path:
+    """Return a folder that was asked for, relative to the working folder or else to `base`."""
+    for folder in (Path(path), *([base / path] if base else [])):
+        if folder.is_dir():
+            return folder
+    raise LayoutError(f"{path} is not a folder; check the name.")
+
+
+def _subfolder(base: Path, names: Sequence[str], extensions: Sequence[str]) -> Path | None:
+    """Return the first of some folders, whatever their case, that holds any file of a kind."""
+    folders = {path.name.lower(): path for path in sorted(base.iterdir()) if path.is_dir()}
+    there = (folders[name] for name in names if name in folders)
+    return next((folder for folder in there if list_stems(folder, extensions)), None)
+
+
+def _categories(places: Iterable[Path], voc: Path | None) -> Categories | None:
+    """Load the list of categories that lies beside the images, or the one of the data set whose layout this is."""
+    places = list(dict.fromkeys(places))
+    for place in places:
+        for name in _CATEGORY_FILES:
+            if (place / name).is_file():
+                return load_categories(place / name)
+    for place in places:
+        for mark, known in _MARKS.items():
+            if (place / mark).exists():
+                return load_categories(known)
+    return None if voc is None else load_categories("voc")
+
+
+def _no_mask(path: Path) -> Problem:
+    return Problem(path, f"{path} has no mask; add it or remove the image.")
+
+
+def _no_image(path: Path) -> Problem:
+    return Problem(path, f"{path} has no image; add it or remove the mask.")

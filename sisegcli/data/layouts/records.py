@@ -1,0 +1,66 @@
+"""What a layout is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sisegcli.categories import Categories
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pair:
+    """An image and its semantic mask.
+
+    Attributes
+    ----------
+    stem : str
+        Path of the image within its folder, without extension, with forward slashes; unique in a layout.
+    image, mask : Path
+        The files.
+    """
+
+    stem: str
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something that keeps a file from being used, and is no reason to stop.
+
+    Attributes
+    ----------
+    path : Path
+        The file, which need not exist.
+    sentence : str
+        What is wrong with it, with the file's name.
+    """
+
+    path: Path
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a folder was understood.
+
+    Attributes
+    ----------
+    name : str
+        ``voc``, ``folders``, ``flat`` or ``explicit``.
+    description : str
+        One sentence that says which images were paired with which masks.
+    pairs : list of Pair
+        In order of stem; never empty.
+    problems : list of Problem
+        In order of path.
+    categories : Categories or None
+        Where the layout tells them: a list beside the images, or the data set that it is the layout of.
+    """
+
+    name: str
+    description: str
+    pairs: list[Pair]
+    problems: list[Problem]
+    categories: Categories | None = None
