@@ -2,9 +2,10 @@
 
 records  what a writer is given (`ImageResult`) and what it can do (`Writer`)
 files    files that appear whole or not at all
-coco     COCO's ``instances.json``: writer and reader; `polygons` turns masks into its exact polygons
+coco     COCO's ``instances.json``: writer and reader; with `polygons` (masks to exact polygons) and
+         `run_lengths` (any of COCO's segmentations to run-length codes)
 voc      indexed PNGs in VOC's folders: writer and reader
-overlay  pictures for people: instances outlined and named, displacement fields in colour
+overlay  pictures for people: instances outlined and named; `colour_wheel` colours displacement fields
 
 A new format is one new file and one line in `WRITERS`.
 """

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco_mask
-
 from sisegcli import __version__
 from sisegcli.categories import Categories, Category
 from sisegcli.errors import InputError
 from sisegcli.formats.files import output_errors, refuse_existing, temporary_name
 from sisegcli.formats.polygons import instance_polygons
 from sisegcli.formats.records import ImageResult
+from sisegcli.formats.run_lengths import image_size, run_lengths
 from sisegcli.instances import Instance
 
 
@@ -47,6 +46,7 @@ class CocoWriter:
 
     def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
         self.path = Path(out) / "instances.json"
+        self.paths = [self.path]
         refuse_existing(self.path, overwrite=overwrite)
         self._categories = categories
         self._polygons = polygons
@@ -132,6 +132,25 @@ class CocoImage:
 
 
 @dataclass(frozen=True, slots=True)
+class CocoAnnotation:
+    """An annotated instance; its score is 1 where the file has none.
+
+    Attributes
+    ----------
+    instance : Instance
+        Its mask, category and score.
+    area : float
+        The area that the file states, which may differ from the mask's by rounding; the mask's where it states none.
+    crowd : bool
+        Whether it is a group of objects (``iscrowd``), which evaluation ignores.
+    """
+
+    instance: Instance
+    area: float
+    crowd: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CocoFile:
     """What a COCO file holds.
 
@@ -141,18 +160,15 @@ class CocoFile:
         Images by id; of a results file, those that have annotations.
     categories : Categories
         Empty for a results file.
-    instances : dict
-        Instances of each image id, in the file's order; `score` is 1 where the file has none.
-    crowds : dict
-        One flag for each of these instances: a group (``iscrowd``), which evaluation ignores.
+    annotations : dict
+        Annotations of each image id, in the file's order.
     is_results : bool
         Whether it was a results file: a list of scored annotations that has no images and no categories.
     """
 
     images: dict[int, CocoImage] = field(default_factory=dict)
     categories: Categories = field(default_factory=Categories)
-    instances: dict[int, list[Instance]] = field(default_factory=dict)
-    crowds: dict[int, list[bool]] = field(default_factory=dict)
+    annotations: dict[int, list[CocoAnnotation]] = field(default_factory=dict)
     is_results: bool = False
 
 
@@ -178,103 +194,59 @@ def read_coco(path: Path | str) -> CocoFile:
     if not is_results and not (isinstance(content, dict) and {"images", "annotations"} <= content.keys()):
         raise InputError(f"{path} is not a COCO file: it has neither images and annotations nor a list of results.")
     try:
-        if is_results:
-            return _collect(path, CocoFile(is_results=True), content)
-        images = {
-            image["id"]: CocoImage(image["id"], image.get("file_name", ""), (int(image["height"]), int(image["width"])))
-            for image in content["images"]
-        }
-        categories = Categories(
-            Category(int(c["id"]), str(c["name"]), bool(c.get("isthing", 1)), str(c.get("supercategory") or ""))
-            for c in content.get("categories", [])
-        )
-        return _collect(path, CocoFile(images, categories), content["annotations"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path} is not a COCO file as it should be ({reason}); export it again.") from error
-
-
-def _collect(path: Path, coco: CocoFile, annotations: list[dict[str, Any]]) -> CocoFile:
-    """Sort annotations into `coco` by image."""
-    for image_id in coco.images:
-        coco.instances[image_id], coco.crowds[image_id] = [], []
-    for number, annotation in enumerate(annotations, start=1):
-        try:
-            image_id = annotation["image_id"]
-            image = coco.images.get(image_id)
-            if image is None and not coco.is_results:
-                raise ValueError(f"image {image_id} is not in the file")
-            rle = _rle(annotation["segmentation"], image.size if image else None)
-            if rle is None:
-                continue
-            size = (int(rle["size"][0]), int(rle["size"][1]))
-            if image is None:
-                coco.images[image_id] = image = CocoImage(image_id, "", size)
-                coco.instances[image_id], coco.crowds[image_id] = [], []
-            if size != image.size:
-                raise ValueError(f"its mask has size {size}, its image {image.size}")
-            score = float(annotation.get("score", 1.0))
-            instance = Instance.from_rle(rle["counts"], size, int(annotation["category_id"]), score)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise InputError(
-                f"{path}: annotation number {number} cannot be used: {reason}; export it again."
-            ) from error
-        coco.instances[image_id].append(instance)
-        coco.crowds[image_id].append(bool(annotation.get("iscrowd", 0)))
+        coco = CocoFile(is_results=True) if is_results else _header(content)
+    except _MALFORMED as error:
+        raise InputError(f"{path} is not a COCO file as it should be ({_reason(error)}); export it again.") from error
+    number = 0
+    try:
+        for number, annotation in enumerate(content if is_results else content["annotations"], 1):  # noqa: B007
+            _append(coco, annotation)
+    except _MALFORMED as error:
+        raise InputError(
+            f"{path} cannot be used: its annotation number {number} is wrong ({_reason(error)}); export it again."
+        ) from error
     return coco
 
 
-def _rle(segmentation: Any, size: tuple[int, int] | None) -> dict[str, Any] | None:
-    """Return the compressed run-length code of any COCO segmentation, None where it is empty."""
-    if isinstance(segmentation, list):
-        # pycocotools takes four numbers for a box; a polygon has at least three corners.
-        if not segmentation:
-            return None
-        if size is None:
-            raise ValueError("polygons in a results file have no image size")
-        if not all(isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0 for p in segmentation):
-            raise ValueError("a polygon needs at least three corners, as x1, y1, x2, y2, …")
-        merged: dict[str, Any] = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
-        return merged
-    height, width = (int(length) for length in segmentation["size"])
-    counts = segmentation["counts"]
-    if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts, default=0) < 0:
-            raise ValueError("its run-length code does not fill its image")
-        uncompressed: dict[str, Any] = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-        return uncompressed
-    code = counts.encode("ascii")
-    if sum(_decoded(code)) != height * width:
-        raise ValueError("its run-length code does not fill its image")
-    return {"size": [height, width], "counts": code}
+_MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""What foreign JSON raises where it is not as expected."""
 
 
-def _decoded(code: bytes) -> list[int]:
-    """Return the runs of COCO's compressed code; pycocotools itself reads past the end of a damaged one.
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
-    Runs are differences to the run before the last, in groups of five bits, least first, the sixth bit meaning "more".
 
-    >>> _decoded(coco_mask.encode(np.asfortranarray(np.eye(3), np.uint8))["counts"])
-    [0, 1, 3, 1, 3, 1]
-    """
-    runs: list[int] = []
-    value = shift = 0
-    for byte in code:
-        group = byte - 48
-        if not 0 <= group < 64:
-            raise ValueError("its run-length code is damaged")
-        value |= (group & 31) << shift
-        shift += 5
-        if not group & 32:
-            if group & 16:
-                value -= 1 << shift
-            if len(runs) > 2:
-                value += runs[-2]
-            if value < 0:
-                raise ValueError("its run-length code is damaged")
-            runs.append(value)
-            value = shift = 0
-    if shift:
-        raise ValueError("its run-length code is damaged")
-    return runs
+def _header(content: dict[str, Any]) -> CocoFile:
+    """Return images and categories of a data set."""
+    images = {
+        image["id"]: CocoImage(
+            image["id"], str(image.get("file_name", "")), image_size(image["height"], image["width"])
+        )
+        for image in content["images"]
+    }
+    categories = Categories(
+        Category(int(c["id"]), str(c["name"]), bool(c.get("isthing", 1)), str(c.get("supercategory") or ""))
+        for c in content.get("categories", [])
+    )
+    return CocoFile(images, categories, {image_id: [] for image_id in images})
+
+
+def _append(coco: CocoFile, annotation: dict[str, Any]) -> None:
+    """Add one annotation to its image, which a results file names here for the first time."""
+    image_id = annotation["image_id"]
+    image = coco.images.get(image_id)
+    if image is None and not coco.is_results:
+        raise ValueError(f"image {image_id} is not in the file")
+    rle = run_lengths(annotation["segmentation"], image.size if image else None)
+    if rle is None:
+        return
+    size = image_size(*rle["size"])
+    if image is None:
+        image = coco.images[image_id] = CocoImage(image_id, "", size)
+        coco.annotations[image_id] = []
+    if size != image.size:
+        raise ValueError(f"its mask has the size {size}, its image {image.size}")
+    score = float(annotation.get("score", 1.0))
+    instance = Instance.from_rle(rle["counts"], size, int(annotation["category_id"]), score)
+    area = float(annotation.get("area", instance.area))
+    coco.annotations[image_id].append(CocoAnnotation(instance, area, bool(annotation.get("iscrowd", 0))))

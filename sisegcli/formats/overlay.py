@@ -90,7 +90,7 @@ def draw_overlay(
     if displacement is None:
         return picture
     gap = np.full((size[0], 2 * line, 3), PAPER, np.uint8)
-    return np.concatenate((picture, gap, _field_panel(image, displacement, labels, edge)), axis=1)
+    return np.concatenate((picture, gap, _field_panel(image, displacement, labels)), axis=1)
 
 
 def choose_colours(labels: Labels, count: int, reach: int = 1) -> Picture:
@@ -210,7 +210,7 @@ def _find_room(
     return None
 
 
-def _field_panel(image: Picture, displacement: Floats, labels: Labels, edge: Bool) -> Picture:
+def _field_panel(image: Picture, displacement: Floats, labels: Labels) -> Picture:
     """Return the displacement field in colours, inside instances only, on a ghost of the image."""
     height, width = labels.shape
     rows, columns = displacement.shape[:2]
@@ -218,6 +218,6 @@ def _field_panel(image: Picture, displacement: Floats, labels: Labels, edge: Boo
     colours = Image.fromarray(flow_colours(displacement, labels[np.ix_(y, x)] > 0))
     colours = colours.resize((columns * STRIDE, rows * STRIDE), Image.Resampling.BILINEAR)
     panel: Picture = np.array(colours)[:height, :width]
-    ghost = (labels == 0) | edge
+    ghost = (labels == 0) | _edges(labels, 1)
     panel[ghost] = np.array(PAPER, np.uint8) + image[ghost].mean(axis=1, keepdims=True).astype(np.uint8) // 6
     return panel

@@ -41,7 +41,15 @@ class ImageResult:
 
 
 class Writer(Protocol):
-    """A format on its way to disk: images are added one by one, then everything is closed or aborted."""
+    """A format on its way to disk: images are added one by one, then everything is closed or aborted.
+
+    Attributes
+    ----------
+    paths : list of Path
+        The files and folders that it writes.
+    """
+
+    paths: list[Path]
 
     def add(self, result: ImageResult) -> None:
         """Write the instances of one image; nothing of them stays in memory."""

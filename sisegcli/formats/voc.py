@@ -52,6 +52,7 @@ class VocWriter:
     def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
         self.folder = Path(out)
         self.path = self.folder / "instances.csv"
+        self.paths = [self.folder / "SegmentationObject", self.folder / "SegmentationClass", self.path]
         refuse_existing(self.path, overwrite=overwrite)
         self._categories = categories
         self._overwrite = overwrite
@@ -63,24 +64,25 @@ class VocWriter:
 
     def add(self, result: ImageResult) -> None:
         """Write the two PNGs of an image and remember its scores."""
-        objects_png = self._png("SegmentationObject", result.stem)
-        classes_png = self._png("SegmentationClass", result.stem)
+        objects_png, classes_png = (self._png(folder, result.stem) for folder in self.paths[:2])
         refuse_existing(objects_png, classes_png, overwrite=self._overwrite)
         objects = labels_from_instances(result.instances, result.size)
         classes = np.array([0, *(instance.category for instance in result.instances)])[objects]
-        for path, values in ((objects_png, objects), (classes_png, classes)):
-            _write_png(path, values)
+        pictures = {path: _picture(path, ids) for path, ids in ((objects_png, objects), (classes_png, classes))}
+        for path, picture in pictures.items():
+            with replacing(path) as temporary:
+                picture.save(temporary, format="PNG")
         with output_errors(self.path):
             for number, i in enumerate(result.instances, start=1):
                 name = self._categories.name(i.category)
                 self._csv.writerow((result.stem, number, i.category, name, round(i.score, 6), i.area, *i.box))
 
-    def _png(self, folder: str, stem: str) -> Path:
+    def _png(self, folder: Path, stem: str) -> Path:
         """Return the file of a stem, which must stay below the output folder."""
         parts = PurePath(stem).parts
         if not parts or ".." in parts or PurePath(stem).anchor:
             raise OutputError(f"'{stem}' leads out of {self.folder}; give names below the image folder.")
-        return self.folder / folder / f"{stem}.png"
+        return folder / f"{stem}.png"
 
     def close(self) -> None:
         """Give ``instances.csv`` its name; a second call does nothing."""
@@ -96,18 +98,16 @@ class VocWriter:
         self._temporary.unlink(missing_ok=True)
 
 
-def _write_png(path: Path, values: NDArray[np.integer[Any]]) -> None:
-    """Write ids as an indexed PNG, or as grey with 16 bits where one reaches void's 255."""
-    highest = int(values.max(initial=0))
-    if highest >= 65535 or values.min(initial=0) < 0:
+def _picture(path: Path, ids: NDArray[np.integer[Any]]) -> Image.Image:
+    """Return ids as an indexed picture, or as a grey one of 16 bits where an id reaches void's 255."""
+    highest = int(ids.max(initial=0))
+    if highest >= 65535:
         raise OutputError(f"{path} cannot hold the number {highest}: a PNG ends at 65534; write COCO's format.")
     if highest < 255:
-        picture = Image.fromarray(values.astype(np.uint8))
+        picture = Image.fromarray(ids.astype(np.uint8))
         picture.putpalette(voc_palette())
-    else:
-        picture = Image.fromarray(values.astype(np.uint16))
-    with replacing(path) as temporary:
-        picture.save(temporary, format="PNG")
+        return picture
+    return Image.fromarray(ids.astype(np.uint16))
 
 
 def read_voc_instances(
@@ -146,11 +146,11 @@ def read_voc_instances(
     ignored = objects_void | classes_void
     labels = np.where(ignored, 0, objects).astype(np.int32)
     inside = labels > 0
-    pairs, counts = np.unique(np.stack([labels[inside], classes[inside]]), axis=1, return_counts=True)
-    categories: dict[int, int] = {}
-    # From the fewest votes to the most, background first, so that the last one wins; ties go to the smaller id.
-    for pair in np.lexsort((-pairs[1], counts, pairs[1] != 0)):
-        categories[int(pairs[0, pair])] = int(pairs[1, pair])
+    codes, votes = np.unique(labels[inside].astype(np.int64) << 32 | classes[inside], return_counts=True)
+    numbers, values = codes >> 32, codes & 0xFFFFFFFF
+    # Background first, then from the fewest votes to the most, so that the last one stays; ties go to the smaller id.
+    order = np.lexsort((-values, votes, values != 0))
+    categories = dict(zip(numbers[order].tolist(), values[order].tolist(), strict=True))
     return labels, dict(sorted(categories.items())), ignored
 
 

@@ -1,0 +1,157 @@
+"""Overlays: colours that tell neighbours apart, lines where instances end, names that can be read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from sisegcli.categories import Categories, Category
+from sisegcli.formats import WRITERS
+from sisegcli.formats.colour_wheel import WHEEL
+from sisegcli.formats.overlay import FILL, PALETTE, _edges, choose_colours, draw_overlay, flow_colours
+from sisegcli.instances import instances_from_labels
+
+
+def grey(size, value=100):
+    return np.full((*size, 3), value, np.uint8)
+
+
+def instances_of(labels):
+    return instances_from_labels(labels, {int(n): 15 for n in np.unique(labels) if n})
+
+
+def brute_edges(labels, near):
+    """Pixels with another label at one of the steps `near`."""
+    edge = np.zeros(labels.shape, bool)
+    for y, x in np.ndindex(labels.shape):
+        for dy, dx in near:
+            if 0 <= y + dy < labels.shape[0] and 0 <= x + dx < labels.shape[1]:
+                edge[y, x] |= labels[y, x] != labels[y + dy, x + dx]
+    return edge
+
+
+CROSS = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+small = arrays.arrays(np.int32, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=st.integers(0, 5))
+
+
+@settings(max_examples=40, deadline=None)
+@given(small)
+def test_edges_of_one_pixel(labels):
+    np.testing.assert_array_equal(_edges(labels, 1), brute_edges(labels, CROSS))
+
+
+def test_edges_grow_in_octagons():
+    labels = np.zeros((11, 11), np.int32)
+    labels[5, 5] = 1
+    assert [np.count_nonzero(_edges(labels, width)) for width in (1, 2, 3)] == [5, 13, 37]
+    np.testing.assert_array_equal(_edges(labels, 3), _edges(labels, 3).T)
+
+
+def test_an_instance_is_filled_and_outlined():
+    labels = np.zeros((40, 60), int)
+    labels[10:30, 10:50] = 1
+    instances = instances_of(labels)
+    before = grey(labels.shape)
+    picture = draw_overlay(before, instances)
+    assert picture.shape == (40, 60, 3) and picture.dtype == np.uint8
+    assert (before == 100).all()
+    # The name stands above or below, so look at the middle rows: image, halo, outline, filling.
+    fill = (100 * (1 - FILL) + PALETTE[0] * FILL).astype(np.uint8)
+    expected = [(100,) * 3] * 2 + [(50,) * 3] + [tuple(PALETTE[0])] * 2 + [tuple(fill)] * 3
+    assert (picture[15:25, 7:15] == np.array(expected)).all()
+
+
+def test_names_are_written_with_scores():
+    labels = np.ones((200, 300), int)
+    instances = instances_of(labels)
+    names = Categories([Category(15, "person")])
+    plain, named, other = (
+        draw_overlay(grey(labels.shape), instances, categories=c)
+        for c in (None, names, Categories([Category(15, "parson")]))
+    )
+    assert (plain != named).any() and (named != other).any()
+    tag = (named == PALETTE[0]).all(axis=2)
+    assert tag.sum() > 300  # the tag is a plain area of the instance's colour, in its middle
+    y, x = np.nonzero(tag)
+    assert abs(y.mean() - 100) < 20 and abs(x.mean() - 150) < 20
+
+
+def test_tiny_images_and_nothing_to_draw():
+    assert draw_overlay(grey((1, 1)), instances_of(np.ones((1, 1), int))).shape == (1, 1, 3)
+    picture = draw_overlay(grey((30, 20)), [], np.zeros((8, 5, 2), np.float32))
+    assert (picture[:, :20] == 100).all()
+    assert picture.shape == (30, 44, 3)
+
+
+def test_the_field_is_shown_inside_instances_only():
+    labels = np.zeros((33, 42), int)
+    labels[8:24, 8:32] = 1
+    field = np.zeros((9, 11, 2), np.float32)
+    field[..., 1] = 3  # to the right: red
+    picture = draw_overlay(grey(labels.shape), instances_of(labels), field)
+    panel = picture[:, -42:]
+    red = (panel == (255, 0, 0)).all(axis=2)
+    np.testing.assert_array_equal(red, (labels == 1) & ~brute_edges(labels, CROSS))
+    assert panel[~red].max() < 60
+    np.testing.assert_array_equal(picture[:, :42], draw_overlay(grey(labels.shape), instances_of(labels)))
+
+
+def test_neighbours_differ_and_the_choice_is_steady():
+    rng = np.random.default_rng(0)
+    labels = np.kron(rng.permutation(64).reshape(8, 8) + 1, np.ones((6, 6), int)).astype(np.int32)
+    colours = choose_colours(labels, 64, reach=3)
+    np.testing.assert_array_equal(colours, choose_colours(labels, 64, reach=3))
+    for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        touching = a != b
+        difference = abs(colours[a[touching] - 1].astype(int) - colours[b[touching] - 1])
+        assert difference.sum(axis=1).min() > 60
+    assert len(np.unique(colours, axis=0)) > 6
+
+
+def test_instances_apart_take_turns():
+    labels = np.zeros((3, 40), np.int32)
+    labels[1, ::4] = np.arange(1, 11)
+    np.testing.assert_array_equal(choose_colours(labels, 10), PALETTE[:10])
+
+
+def wheel_colour(y, x):
+    """The original's computeColor for a vector of full length, in plain loops."""
+    angle = np.arctan2(y, x) / (2 * np.pi) % 1 * 55
+    low, part = int(angle) % 55, angle % 1
+    return [round(255 * ((1 - part) * WHEEL[low][c] + part * WHEEL[(low + 1) % 55][c])) for c in range(3)]
+
+
+def test_the_colour_wheel():
+    assert WHEEL.shape == (55, 3)
+    np.testing.assert_array_equal(
+        WHEEL[[0, 15, 21, 25, 36, 49]],
+        np.eye(6, 3)[[0, 3, 1, 3, 2, 3]] + [(0, 0, 0), (1, 1, 0), (0, 0, 0), (0, 1, 1), (0, 0, 0), (1, 0, 1)],
+    )
+    angles = np.linspace(0, 6.2, 23)
+    field = np.stack([np.sin(angles), np.cos(angles)], axis=1)[None]
+    assert flow_colours(field)[0].tolist() == [wheel_colour(y, x) for y, x in field[0]]
+
+
+def test_saturation_is_the_length_up_to_the_99th_percentile():
+    field = np.zeros((1, 1001, 2), np.float32)
+    field[0, :, 1] = np.arange(1001)
+    colours = flow_colours(field)
+    assert colours[0, [0, 495, 990, 1000]].tolist() == [[255, 255, 255], [255, 128, 128], [255, 0, 0], [255, 0, 0]]
+    inside = np.arange(1001)[None] <= 100
+    assert flow_colours(field, inside)[0, 100].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("inside", [None, np.zeros((2, 3), bool)])
+def test_a_field_of_nothing_is_white(inside):
+    assert (flow_colours(np.zeros((2, 3, 2), np.float32), inside) == 255).all()
+
+
+def test_the_table_of_writers(tmp_path: Path):
+    assert list(WRITERS) == ["coco", "voc"]
+    for make in WRITERS.values():
+        writer = make(tmp_path, Categories(), polygons=True, overwrite=False)
+        writer.close()
+        assert all(path.parent == tmp_path for path in writer.paths)
