@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
+import draw_overview
 import draw_scenes
 import numpy as np
 import pytest
@@ -132,3 +134,20 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         draw_scenes.main([str(tmp_path / "out"), "--size", "big"])
     assert "--size is HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("width", "rows"), [(320, 3), (646, 4)])
+def test_the_overview_has_a_row_for_each_kind_of_picture(tmp_path: Path, width: int, rows: int) -> None:
+    for name in ("scene-01", "scene-02"):
+        Image.new("RGB", (width, 240), (1, 2, 3)).save(tmp_path / f"{name}.png")
+    out = tmp_path / "overview.png"
+    draw_overview.main([str(SCENES), str(tmp_path), str(out), "--names", "scene-01", "scene-02"])
+    with Image.open(out) as sheet, Image.open(SCENES / "SegmentationClass/scene-02.png") as mask:
+        assert sheet.size == (2 * 320 + 6, rows * 246 - 6)
+        second = sheet.crop((326, 246, 646, 486))
+        assert second.tobytes() == mask.convert("RGB").tobytes()
+        assert {sheet.getpixel((0, 246 * row)) for row in range(2, rows)} == {(1, 2, 3)}
+
+
+def test_doctests() -> None:
+    assert doctest.testmod(draw_scenes) == (0, 2)
