@@ -38,7 +38,7 @@ def make_graph(height: int, width: int, labels: int) -> tuple[sparse.csr_array, 
 
 def sparse_steps(affinity: sparse.csr_array, seeds: Floats, steps: int) -> Floats:
     """Walk step by step with the sparse transition matrix."""
-    transition = affinity @ sparse.diags_array(1 / affinity.sum(axis=0)).astype(np.float32)
+    transition = affinity.multiply(1 / affinity.sum(axis=0)).tocsr().astype(np.float32)
     for _ in range(steps):
         seeds = transition @ seeds
     return seeds

@@ -90,7 +90,7 @@ def test_nothing_passes_a_thin_wall(slope):
     active = side != 0
     affinity = boundary_affinity(boundary, active).tocoo()
     side = side[active]
-    assert np.all(side[affinity.coords[0]] == side[affinity.coords[1]])
+    assert np.all(side[affinity.row] == side[affinity.col])
     assert affinity.nnz > affinity.shape[0]
 
 

@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 Ints = NDArray[np.integer[Any]]
 Labels = NDArray[np.int32]
 
+NEIGHBOURS = (
+    (np.s_[:, :-1], np.s_[:, 1:]),
+    (np.s_[:-1, :], np.s_[1:, :]),
+    (np.s_[:-1, :-1], np.s_[1:, 1:]),
+    (np.s_[:-1, 1:], np.s_[1:, :-1]),
+)
+"""Slices of an image that pair each pixel with half of its 8 neighbours, so that every pair of neighbours comes once."""
+
 
 def label_components(
     mask: Ints, stuff: Collection[int] = (), connectivity: Literal[4, 8] = 8

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 
-from sisegcli.grouping.components import label_components
+from sisegcli.grouping.components import NEIGHBOURS, label_components
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.integer[Any]]
@@ -117,16 +116,15 @@ def absorb_islands(labels: Labels, smallest: int = 20, share: float = 0.02) -> L
     order = np.argsort(-area[1:], kind="stable") + 1
     stray[order[np.unique(owner[order], return_index=True)[1]]] = False
 
-    place = np.empty_like(order, shape=len(owner))
+    place = np.empty(len(owner), np.intp)
     place[order] = np.arange(len(order))
-    contacts = _contacts(pieces)
+    contacts = _contacts(pieces, len(owner))
     for piece in order[stray[order]].tolist():
-        touched: Counter[int] = Counter()
-        for neighbour, count in contacts.get(piece, ()):
-            if place[neighbour] < place[piece]:
-                touched[int(owner[neighbour])] += count
-        if touched:
-            owner[piece] = max(touched, key=lambda label: (touched[label], -label))
+        row = slice(contacts.indptr[piece], contacts.indptr[piece + 1])
+        neighbours = contacts.indices[row]
+        larger = place[neighbours] < place[piece]
+        if larger.any():
+            owner[piece] = np.bincount(owner[neighbours[larger]], contacts.data[row][larger]).argmax()
     absorbed: Labels = owner.astype(np.int32)[pieces]
     return absorbed
 
@@ -165,21 +163,14 @@ def _cells(pixels: slice, count: int, stride: int) -> tuple[Ints, Ints, Floats]:
     return before, np.minimum(before + 1, count - 1), (position - before).astype(np.float32)
 
 
-def _contacts(pieces: Labels) -> dict[int, list[tuple[int, int]]]:
-    """Count the pairs of 8-neighbours between each piece and the others."""
+def _contacts(pieces: Labels, count: int) -> sparse.csr_array:
+    """Count the pairs of 8-neighbours between pieces, as a symmetric (count, count) matrix."""
     near, far = [], []
-    for one, other in (
-        (np.s_[:, :-1], np.s_[:, 1:]),
-        (np.s_[:-1], np.s_[1:]),
-        (np.s_[:-1, :-1], np.s_[1:, 1:]),
-        (np.s_[:-1, 1:], np.s_[1:, :-1]),
-    ):
+    for one, other in NEIGHBOURS:
         a, b = pieces[one], pieces[other]
         touch = (a != b) & (a > 0) & (b > 0)
-        near += [a[touch], b[touch]]
-        far += [b[touch], a[touch]]
-    pairs, counts = np.unique(np.stack((np.concatenate(near), np.concatenate(far))), axis=1, return_counts=True)
-    contacts: dict[int, list[tuple[int, int]]] = {}
-    for piece, neighbour, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
-        contacts.setdefault(piece, []).append((neighbour, count))
-    return contacts
+        near.append(a[touch])
+        far.append(b[touch])
+    pairs = (np.concatenate(near), np.concatenate(far))
+    once = sparse.csr_array((np.ones(len(pairs[0]), np.int32), pairs), shape=(count, count))
+    return once + once.T

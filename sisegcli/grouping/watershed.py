@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sisegcli.grouping.components import label_components, number_in_raster_order
+from sisegcli.grouping.components import NEIGHBOURS, label_components, number_in_raster_order
 
 Ints = NDArray[np.integer[Any]]
 Labels = NDArray[np.int32]
@@ -146,22 +146,18 @@ def _join_slopes(rank: Ints, peak: Ints, markers: list[int]) -> dict[int, int]:
     """Join the slopes of all peaks to markers across the highest saddles; return the number of each peak's marker."""
     inside = rank < len(peak)
     saddles, pairs = [], []
-    for near, far in (
-        (np.s_[:, :-1], np.s_[:, 1:]),
-        (np.s_[:-1], np.s_[1:]),
-        (np.s_[:-1, :-1], np.s_[1:, 1:]),
-        (np.s_[:-1, 1:], np.s_[1:, :-1]),
-    ):
+    for near, far in NEIGHBOURS:
         touch = inside[near] & inside[far]
         a, b = rank[near][touch], rank[far][touch]
         apart = peak[a] != peak[b]
         a, b = a[apart], b[apart]
         saddles.append(np.maximum(a, b))
-        pairs.append(np.sort(np.stack((peak[a], peak[b]), axis=1), axis=1))
+        a, b = np.minimum(peak[a], peak[b]), np.maximum(peak[a], peak[b])
+        pairs.append(a.astype(np.int64) * len(peak) + b)
     saddle, pair = np.concatenate(saddles), np.concatenate(pairs)
-    # The highest saddle of each pair of slopes, then all of them from the highest down.
-    order = np.lexsort((pair[:, 1], pair[:, 0], saddle))
-    _, firsts = np.unique(pair[order], axis=0, return_index=True)
+    # The highest saddle of each pair of slopes, from the highest down.
+    pair = pair[np.lexsort((pair, saddle))]
+    pair = pair[np.sort(np.unique(pair, return_index=True)[1])]
     parent = {summit: summit for summit in np.unique(peak).tolist()}
     number = {summit: label for label, summit in enumerate(markers, start=1)}
 
@@ -170,7 +166,7 @@ def _join_slopes(rank: Ints, peak: Ints, markers: list[int]) -> dict[int, int]:
             parent[summit] = summit = parent[parent[summit]]
         return summit
 
-    for one, other in pair[order[np.sort(firsts)]].tolist():
+    for one, other in zip(*(side.tolist() for side in np.divmod(pair, len(peak))), strict=True):
         high, low = sorted((find(one), find(other)), key=lambda summit: summit not in number)
         if low not in number:
             parent[low] = high
