@@ -140,13 +140,15 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_overview_has_a_row_for_each_kind_of_picture(tmp_path: Path, width: int, rows: int) -> None:
     for name in ("scene-01", "scene-02"):
         Image.new("RGB", (width, 240), (1, 2, 3)).save(tmp_path / f"{name}.png")
-    out = tmp_path / "overview.png"
-    draw_overview.main([str(SCENES), str(tmp_path), str(out), "--names", "scene-01", "scene-02"])
-    with Image.open(out) as sheet, Image.open(SCENES / "SegmentationClass/scene-02.png") as mask:
-        assert sheet.size == (2 * 320 + 6, rows * 246 - 6)
-        second = sheet.crop((326, 246, 646, 486))
-        assert second.tobytes() == mask.convert("RGB").tobytes()
-        assert {sheet.getpixel((0, 246 * row)) for row in range(2, rows)} == {(1, 2, 3)}
+    sheet = draw_overview.draw_overview(SCENES, tmp_path, ["scene-01", "scene-02"])
+    assert sheet.size == (2 * 320 + 6, rows * 246 - 6)
+    with Image.open(SCENES / "SegmentationClass/scene-02.png") as mask:
+        assert sheet.crop((326, 246, 646, 486)).tobytes() == mask.convert("RGB").tobytes()
+    assert {sheet.getpixel((0, 246 * row)) for row in range(2, rows)} == {(1, 2, 3)}
+
+    draw_overview.main([str(SCENES), str(tmp_path), str(tmp_path / "overview.png"), "--names", "scene-01"])
+    with Image.open(tmp_path / "overview.png") as written:
+        assert written.size == (320, sheet.height)
 
 
 def test_doctests() -> None:
