@@ -55,11 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Put scenes, masks and instances into one picture.")
     parser.add_argument("scenes", type=Path, help="folder of scenes in VOC layout")
     parser.add_argument("overlays", type=Path, help="folder of overlays")
-    parser.add_argument("out", type=Path, help="PNG to write")
+    parser.add_argument("out", type=Path, help="picture to write, PNG or JPEG")
     parser.add_argument("--names", nargs="+", required=True, help="names of scenes")
     options = parser.parse_args(arguments)
     sheet = draw_overview(options.scenes, options.overlays, options.names)
-    sheet.quantize(256).save(options.out, optimize=True)  # a third of the size, and hardly to be seen
+    sheet.save(options.out, optimize=True, quality=92)
 
 
 if __name__ == "__main__":
