@@ -1,0 +1,67 @@
+"""The command line: parse, call, print. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from sisegcli import __version__
+from sisegcli.cli.convert import convert
+from sisegcli.cli.evaluate import evaluate
+from sisegcli.cli.options import INTERRUPTED
+from sisegcli.cli.train import train
+from sisegcli.errors import SisegError
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+class _Group(TyperGroup):
+    """Turns every error that a user can cause into one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SisegError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            typer.echo("Interrupted; nothing unfinished was left behind.", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="sisegcli",
+    cls=_Group,
+    help="Turn semantic masks into object instances.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=HELP_NAMES,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sisegcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _command in (convert, train, evaluate):
+    app.command(context_settings=HELP_NAMES)(_command)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(app(prog_name="sisegcli"))

@@ -1,0 +1,167 @@
+"""What the commands show: a progress bar on a terminal and few lines elsewhere, tables, problems, JSON.
+
+Progress and problems go to stderr, results to stdout, so that ``--json`` can be piped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import rich.console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from sisegcli.data.layouts import Layout
+from sisegcli.running.listener import Listener
+from sisegcli.running.summary import Summary
+
+SHOWN_PROBLEMS = 20
+"""Problems listed in full; the rest are counted."""
+
+LINE_SECONDS = 15.0
+"""Time between two lines of progress where there is no terminal."""
+
+
+class Console:
+    """Prints for people, or JSON for programs.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print JSON alone on stdout, and no words about problems, which are in it.
+    """
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.out = rich.console.Console(highlight=False)
+        self.err = rich.console.Console(stderr=True, highlight=False)
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence that is no result to stderr; not with JSON."""
+        if not self.as_json:
+            self.err.print(sentence, markup=False, soft_wrap=True)
+
+    def tell(self, sentence: str) -> None:
+        """Print a sentence that is a result to stdout."""
+        self.out.print(sentence, markup=False, soft_wrap=True)
+
+    def print_json(self, data: Any) -> None:
+        """Print data as JSON to stdout."""
+        self.out.out(json.dumps(data, indent=2, ensure_ascii=False), highlight=False)
+
+    def show(self, summary: Summary) -> None:
+        """Print what a conversion did."""
+        if self.as_json:
+            self.print_json(summary.to_json())
+            return
+        if summary.instances:
+            self.out.print(_categories(summary))
+        for line in _facts(summary):
+            self.tell(line)
+        if summary.problems:
+            self.say(f"{count(len(summary.problems), 'problem')}:")
+        for problem in summary.problems[:SHOWN_PROBLEMS]:
+            self.say(f"  {problem.sentence}")
+        if len(summary.problems) > SHOWN_PROBLEMS:
+            self.say(f"  … and {len(summary.problems) - SHOWN_PROBLEMS} more; --json lists them all.")
+
+
+class _Speed(TextColumn):
+    """Images per second."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} images/s" if task.speed else "")
+
+
+class ConvertProgress(Listener):
+    """A bar with images per second on a terminal; elsewhere a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("Converting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(),
+            console=console.err,
+            transient=True,
+            disable=not console.err.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, start=False)
+        self._total = self._done = 0
+        self._start = self._said = time.monotonic()
+
+    def __enter__(self) -> ConvertProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def found(self, layout: Layout, out: Path) -> None:
+        """Say how the folder was understood, and start the bar."""
+        self._console.say(layout.description)
+        self._total = len(layout.pairs)
+        self._bar.update(self._task, total=self._total)
+        self._bar.start_task(self._task)
+        self._bar.start()
+        self._start = self._said = time.monotonic()
+
+    def noticed(self, sentence: str) -> None:
+        """Say it."""
+        self._console.say(sentence)
+
+    def advanced(self, images: int) -> None:
+        """Move the bar."""
+        self._done += images
+        self._bar.update(self._task, advance=images)
+        now = time.monotonic()
+        if self._bar.disable and now - self._said >= LINE_SECONDS:
+            self._said = now
+            speed = self._done / (now - self._start)
+            self._console.say(f"{self._done} of {self._total} images, {speed:.1f} images/s")
+
+    def stopping(self) -> None:
+        """Say that an interrupt was heard."""
+        self._console.say("Stopping after the images at hand; press Ctrl-C again to stop at once.")
+
+
+def _categories(summary: Summary) -> Table:
+    table = Table("category", box=None, header_style="bold", pad_edge=False)
+    table.add_column("instances", justify="right")
+    for name, count in summary.instances.most_common():
+        table.add_row(Text(name), str(count))
+    return table
+
+
+def _facts(summary: Summary) -> list[str]:
+    done = f"{count(summary.converted, 'image')} converted to {count(summary.instances.total(), 'instance')} "
+    lines = [f"{done}in {summary.seconds:.1f} s ({summary.images_per_second:.1f} images/s)."]
+    if summary.interrupted:
+        lines.insert(0, f"Interrupted: {summary.converted} of {summary.found} images are done, and safe.")
+    elif summary.skipped:
+        lines.append(f"{count(summary.skipped, 'image')} skipped.")
+    if summary.removed:
+        what = f"{count(summary.removed, 'instance')} ({count(summary.removed_pixels, 'pixel')})"
+        lines.append(f"{what} removed by --min-area or --min-score.")
+    lines += [f"Written: {path}" for path in summary.outputs]
+    return lines
+
+
+def count(number: int, noun: str) -> str:
+    """Count things in words.
+
+    >>> count(1, "image"), count(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,148 @@
+"""``sisegcli convert``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sisegcli.cli import options as shared
+from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value
+
+
+class Format(str, Enum):
+    """Names of formats on the command line."""
+
+    coco = "coco"
+    voc = "voc"
+
+
+class MethodName(str, Enum):
+    """Names of methods on the command line."""
+
+    siseg = "siseg"
+    components = "components"
+    watershed = "watershed"
+
+
+class Edges(str, Enum):
+    """What the walk may move."""
+
+    keep = "keep"
+    refine = "refine"
+
+
+def convert(
+    root: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, or flat pairs. Not needed with "
+            "both --images and --masks.",
+            show_default=False,
+        ),
+    ] = None,
+    split: shared.Split = None,
+    images: shared.Images = None,
+    masks: shared.Masks = None,
+    background: shared.Background = "0",
+    ignore: shared.Ignore = "255",
+    categories: shared.CategoryList = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Output folder; by default ./NAME-instances for an input NAME.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    to: Annotated[
+        list[Format] | None,
+        typer.Option(
+            help="Format; repeatable. coco: instances.json. voc: indexed PNGs in SegmentationObject/ and "
+            "SegmentationClass/. By default coco.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    polygons: Annotated[
+        bool, typer.Option("--polygons", help="Polygons instead of run-lengths in COCO files.", rich_help_panel=OUTPUT)
+    ] = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Draw pictures of the instances, too.", rich_help_panel=OUTPUT)
+    ] = False,
+    overwrite: shared.Overwrite = False,
+    as_json: shared.Json = False,
+    method: Annotated[
+        MethodName,
+        typer.Option(
+            help="siseg: the network. components, watershed: baselines that look at the mask alone.",
+            rich_help_panel=METHOD,
+        ),
+    ] = MethodName.siseg,
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Weights of the network.", rich_help_panel=METHOD)
+    ] = "default",
+    edges: Annotated[
+        Edges,
+        typer.Option(
+            help="keep: the mask is trusted, only borders between instances move. refine: outer edges move, too "
+            "(for masks that a network predicted).",
+            rich_help_panel=METHOD,
+        ),
+    ] = Edges.keep,
+    no_refine: Annotated[
+        bool, typer.Option("--no-refine", help="Skip the walk that refines borders.", rich_help_panel=METHOD)
+    ] = False,
+    min_area: Annotated[
+        int, typer.Option(min=0, metavar="PIXELS", help="Remove smaller instances.", rich_help_panel=METHOD)
+    ] = 0,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, metavar="0…1", help="Remove worse instances.", rich_help_panel=METHOD)
+    ] = 0.0,
+    device: shared.Device = "auto",
+    batch_size: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Images that the network sees at once.", rich_help_panel=RUNNING)
+    ] = 8,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Threads that read ahead; by default up to 4.", rich_help_panel=RUNNING),
+    ] = None,
+) -> None:
+    """Convert images and semantic masks to object instances.
+
+    Whatever can't be read or paired is listed at the end (exit code 1), and everything else is converted. Ctrl-C keeps
+    all images that are done (exit code 130).
+    """
+    from sisegcli.cli.console import Console, ConvertProgress
+    from sisegcli.running.convert import convert as run
+    from sisegcli.running.options import ConvertOptions
+
+    chosen = ConvertOptions(
+        root=root,
+        split=split,
+        images=images,
+        masks=masks,
+        background=mask_value("--background", background),
+        ignore=mask_value("--ignore", ignore),
+        categories=categories,
+        out=out,
+        to=tuple(name.value for name in to or [Format.coco]),
+        polygons=polygons,
+        overlay=overlay,
+        overwrite=overwrite,
+        method=method.value,
+        weights=weights,
+        edges=edges.value,
+        refine=not no_refine,
+        min_area=min_area,
+        min_score=min_score,
+        device=device,
+        batch_size=batch_size,
+        **({} if workers is None else {"workers": workers}),
+    )
+    console = Console(as_json)
+    with ConvertProgress(console) as progress:
+        summary = run(chosen, progress)
+    console.show(summary)
+    raise typer.Exit(summary.exit_code)

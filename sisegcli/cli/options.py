@@ -1,0 +1,60 @@
+"""Options that several commands share, in the panels of their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+INPUT, OUTPUT, METHOD, RUNNING = "Input", "Output", "Method", "Running"
+
+INTERRUPTED = 130
+"""Exit code of a program that ended on Ctrl-C (128 + SIGINT)."""
+
+Split = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Only images listed in ImageSets/Segmentation/NAME.txt.", rich_help_panel=INPUT),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the images, if they have another place.", rich_help_panel=INPUT),
+]
+Masks = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the masks, if there are several.", rich_help_panel=INPUT),
+]
+Background = Annotated[
+    str, typer.Option(metavar="INT|none", help="Mask value of the background.", rich_help_panel=INPUT)
+]
+Ignore = Annotated[
+    str, typer.Option(metavar="INT|none", help="Mask value of ignored (void) pixels.", rich_help_panel=INPUT)
+]
+CategoryList = Annotated[
+    str | None,
+    typer.Option(
+        "--categories",
+        metavar="LIST",
+        help="Names, and which are stuff: voc, coco, ade20k, cityscapes, or a file (names by line, COCO's JSON, or "
+        "id,name,isthing CSV). By default what the folder tells.",
+        rich_help_panel=INPUT,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT)]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print a summary as JSON, and nothing else.", rich_help_panel=OUTPUT)
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=RUNNING)]
+
+
+def mask_value(option: str, text: str) -> int | None:
+    """Read the value of ``--background`` or ``--ignore``.
+
+    >>> mask_value("--ignore", "255"), mask_value("--ignore", "none")
+    (255, None)
+    """
+    if text.lower() == "none":
+        return None
+    if not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is neither a whole number nor none.", param_hint=f"'{option}'")
+    return int(text)

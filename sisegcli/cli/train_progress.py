@@ -1,0 +1,92 @@
+"""What a training run shows: a bar with losses on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from sisegcli.cli.console import LINE_SECONDS, Console, count
+from sisegcli.training.listener import TrainListener
+from sisegcli.training.run import TrainSummary
+
+
+class TrainProgress(TrainListener):
+    """Draws how a training run goes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}", markup=False),
+            console=console.err,
+            transient=True,
+            disable=not console.err.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, losses="")
+        self._said = time.monotonic()
+
+    def __enter__(self) -> TrainProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def preparing(self, what: str, total: int) -> None:
+        """Show a bar for the preparation."""
+        self._console.say(f"{what} in {count(total, 'image')}.")
+        self._bar.reset(self._task, total=total, description=what, losses="")
+
+    def prepared(self, parts: int) -> None:
+        """Move the bar of the preparation."""
+        self._bar.advance(self._task, parts)
+
+    def started(self, images: int, parameters: int, device: str, out: Path) -> None:
+        """Say what is trained, and show a bar for it."""
+        self._console.say(
+            f"Training {parameters / 1e6:.1f} million parameters on {count(images, 'image')}, on {device}; "
+            f"the run is in {out}."
+        )
+        self._bar.reset(self._task, total=1.0, description="Training", losses="")
+
+    def stepped(self, step: int, progress: float, record: Mapping[str, float]) -> None:
+        """Move the bar and show the losses."""
+        losses = "  ".join(f"{name} {value:.3f}" for name, value in record.items())
+        self._bar.update(self._task, completed=progress, description=f"Step {step}", losses=losses)
+        now = time.monotonic()
+        if self._bar.disable and now - self._said >= LINE_SECONDS:
+            self._said = now
+            self._console.say(f"step {step} ({progress:.0%})  {losses}")
+
+    def validated(self, step: int, ap: float, best: bool) -> None:
+        """Say the AP."""
+        self._console.say(f"Step {step}: AP {ap:.2f}{', the best so far' if best else ''}.")
+
+    def problem(self, sentence: str) -> None:
+        """Say what could not be used."""
+        self._console.say(sentence)
+
+
+def show_training(console: Console, summary: TrainSummary) -> None:
+    """Print what a training run did."""
+    if console.as_json:
+        console.print_json(summary.to_json())
+        return
+    minutes = summary.seconds / 60
+    if summary.interrupted:
+        console.tell(f"Interrupted after {count(summary.steps, 'step')}; --resume goes on from there.")
+    else:
+        console.tell(f"{count(summary.steps, 'step')} in {minutes:.1f} minutes.")
+    if summary.best_ap is not None:
+        console.tell(f"Best AP: {summary.best_ap:.2f}")
+    console.tell(f"Weights: {summary.weights}")
+    console.tell(f"Use them: sisegcli convert DIR --weights {summary.weights}")

@@ -1,0 +1,103 @@
+"""What a conversion is asked to do, checked before any work."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sisegcli.errors import OptionError
+
+
+def _few_threads() -> int:
+    return min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """Options of a conversion; the defaults are those of the command line.
+
+    Attributes
+    ----------
+    root : Path, optional
+        The folder of images and masks; needed unless `images` and `masks` are both given.
+    images, masks : Path, optional
+        Folders of images and masks where they are not to be found by looking at `root`.
+    split : str, optional
+        Name of a list in ``ImageSets/Segmentation``.
+    background, ignore : int, optional
+        Mask values of the background and of ignored pixels; none if no value means it.
+    categories : str, optional
+        ``voc``, ``coco``, ``ade20k``, ``cityscapes`` or a file; by default what the layout tells.
+    to : tuple of str
+        Formats to write, of ``coco`` and ``voc``.
+    polygons : bool
+        Polygons instead of run-length codes in COCO files.
+    overlay : bool
+        Also draw pictures of the instances into ``OUT/overlay``.
+    method : str
+        ``siseg``, ``components`` or ``watershed``.
+    device, weights, refine, edges
+        Passed to the network's method; see `sisegcli.segmenter.Segmenter`.
+    min_area : int
+        Instances with fewer pixels are removed, and counted.
+    min_score : float
+        Instances with a lower score are removed, and counted.
+    batch_size : int
+        Images that the method gets at once.
+    workers : int
+        Threads that read ahead.
+    out : Path, optional
+        The output folder; by default ``NAME-instances`` in the current folder, NAME being the input folder's name (or
+        beside the input folder, where the current folder lies in it).
+    overwrite : bool
+        Whether outputs that exist already may be replaced.
+    """
+
+    root: Path | None = None
+    images: Path | None = None
+    masks: Path | None = None
+    split: str | None = None
+    background: int | None = 0
+    ignore: int | None = 255
+    categories: str | None = None
+    to: tuple[str, ...] = ("coco",)
+    polygons: bool = False
+    overlay: bool = False
+    method: str = "siseg"
+    device: str = "auto"
+    weights: str = "default"
+    refine: bool = True
+    edges: str = "keep"
+    min_area: int = 0
+    min_score: float = 0.0
+    batch_size: int = 8
+    workers: int = field(default_factory=_few_threads)
+    out: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.polygons and "coco" not in self.to:
+            raise OptionError("--polygons is about COCO files; add --to coco.")
+        if not (self.to or self.overlay):
+            raise OptionError("Nothing would be written; choose a format with --to, or --overlay.")
+        if self.edges == "refine" and not self.refine:
+            raise OptionError("--edges refine is done by the walk that --no-refine skips; leave one of them out.")
+        if self.method != "siseg":
+            network_only = {
+                "--weights": self.weights != "default",
+                "--edges refine": self.edges == "refine",
+                "--no-refine": not self.refine,
+            }
+            for option, given in network_only.items():
+                if given:
+                    raise OptionError(f"{option} needs the network; leave it out or use --method siseg.")
+
+    @property
+    def output(self) -> Path:
+        """The output folder, chosen from the input's name where none is given, and never inside the input."""
+        if self.out is not None:
+            return self.out
+        root = (self.root or self.images or Path()).resolve()
+        name = f"{root.name or 'images'}-instances"
+        return root.parent / name if Path.cwd().is_relative_to(root) else Path(name)

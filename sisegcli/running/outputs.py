@@ -1,0 +1,115 @@
+"""All outputs of a run as one: guarded before any work, filled image by image, finished or taken back together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from pathlib import Path
+
+from sisegcli.categories import Categories
+from sisegcli.data.layouts import Layout, Problem
+from sisegcli.errors import OptionError, OutputError, SisegError
+from sisegcli.formats import WRITERS
+from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.instances import Segmentation
+from sisegcli.running.overlays import FOLDER, Overlays
+from sisegcli.running.reading import Sample
+
+TARGETS = {"coco": ("instances.json",), "voc": ("SegmentationObject", "SegmentationClass", "instances.csv")}
+"""What each format makes in the output folder."""
+
+
+def check_apart(out: Path, layout: Layout) -> None:
+    """Refuse an output folder whose files would land among the input's, where the next run would read them.
+
+    Raises
+    ------
+    OutputError
+        If a folder with images or masks is the output folder or lies directly in it, or the other way round.
+    """
+    target = out.resolve()
+    searched: set[Path] = set()
+    for pair in layout.pairs:
+        depth = pair.stem.count("/")
+        searched |= {path.parents[min(depth, len(path.parents) - 1)] for path in (pair.image, pair.mask)}
+    for folder in sorted(searched):
+        inside = target.is_relative_to(folder.resolve()) and layout.name != "flat"  # flat folders are not read deeply
+        if inside or target in (folder.resolve(), folder.resolve().parent):
+            raise OutputError(f"Outputs in {out} would mix with the input folder {folder}; choose another --out.")
+
+
+class Outputs:
+    """The writers of a run, and its overlays.
+
+    Raises
+    ------
+    OptionError
+        If no format has a name given.
+    OutputError
+        If an output exists already and may not be overwritten.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        categories: Categories,
+        formats: Sequence[str],
+        *,
+        polygons: bool = False,
+        overlays: bool = False,
+        overwrite: bool = False,
+        pool: Executor,
+        ahead: int,
+    ) -> None:
+        for name in formats:
+            if name not in WRITERS:
+                raise OptionError(f"There is no format {name!r}; choose from {', '.join(WRITERS)}.")
+        folders = [out / target for name in formats for target in TARGETS[name]] + [out / FOLDER] * overlays
+        if not overwrite:
+            _refuse_filled(folders)
+        self._out, self._made = out, not out.exists()
+        self._targets = folders
+        self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
+        self._writers: list[Writer] = []
+        try:
+            for name in dict.fromkeys(formats):
+                self._writers.append(WRITERS[name](out, categories, polygons=polygons, overwrite=overwrite))
+        except BaseException:
+            self.abort()
+            raise
+
+    def add(self, sample: Sample, segmentation: Segmentation) -> Problem | None:
+        """Write one image, or tell why it can't be written."""
+        try:
+            result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
+            for writer in self._writers:
+                writer.add(result)
+        except SisegError as error:
+            return Problem(sample.pair.image, str(error))
+        if self._overlays:
+            self._overlays.add(sample, segmentation)
+        return None
+
+    def close(self) -> tuple[list[Path], list[Problem]]:
+        """Finish all outputs; return the files and folders written, and what went wrong on the way."""
+        problems = self._overlays.finish() if self._overlays else []
+        for writer in self._writers:
+            writer.close()
+        return [target for target in self._targets if target.exists()], problems
+
+    def abort(self) -> None:
+        """Take back what is not finished."""
+        if self._overlays:
+            self._overlays.abort()
+        for writer in self._writers:
+            writer.abort()
+        if self._made:
+            with suppress(OSError):  # not there, or not empty
+                self._out.rmdir()
+
+
+def _refuse_filled(targets: Sequence[Path]) -> None:
+    for target in targets:
+        if target.is_file() or (target.is_dir() and next(target.iterdir(), None)):
+            raise OutputError(f"'{target}' exists already; choose another folder with --out, or pass --overwrite.")

@@ -1,0 +1,77 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from sisegcli import __version__
+from sisegcli.cli import app
+
+HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors")
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb"})
+
+
+def test_version():
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, f"sisegcli {__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["-h", "--help"])
+@pytest.mark.parametrize("command", [[], ["convert"], ["train"], ["evaluate"]])
+def test_help_works_everywhere(command, name):
+    result = invoke(*command, name)
+    assert result.exit_code == 0
+    assert " ".join(["Usage: sisegcli", *command]) in " ".join(result.stdout.split())
+
+
+def test_no_arguments_show_the_help():
+    result = invoke()
+    for command in ("convert", "train", "evaluate"):
+        assert command in result.output
+
+
+def test_the_help_of_convert_has_panels_and_every_option():
+    text = invoke("convert", "--help").stdout
+    for panel in ("Input", "Output", "Method", "Running"):
+        assert f"─ {panel} ─" in text
+    options = (
+        "split images masks ignore background categories to polygons overlay method device batch-size workers weights "
+        "min-area min-score no-refine edges out overwrite json"
+    )
+    for option in options.split():
+        assert f"--{option} " in text
+
+
+def test_the_help_of_train_has_every_option():
+    text = invoke("train", "--help").stdout
+    options = (
+        "split images masks ignore background categories val out overwrite json recipe epochs minutes crop batch-size "
+        "lr seed backbone backbone-weights resume device workers tensorboard"
+    )
+    for option in options.split():
+        assert f"--{option} " in text
+
+
+def test_an_unknown_option_is_a_usage_error():
+    result = invoke("convert", "--nonsense")
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"], ["train", "-h"], ["evaluate", "-h"]])
+def test_help_imports_nothing_heavy(arguments):
+    script = (
+        "import sys\nfrom sisegcli.cli import app\n"
+        f"try: app({arguments!r})\nexcept SystemExit: pass\n"
+        f"print('heavy:', *[m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "sisegcli", "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout == f"sisegcli {__version__}\n"
