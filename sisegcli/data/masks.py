@@ -150,7 +150,8 @@ def normalise(mask: NDArray[Any], background: int | None = 0, ignore: int | None
         if wrong.any():
             value = int(mask[wrong][0])
             raise ImageError(
-                f"A semantic mask holds the value {value}, which cannot be a category id; ids count from 0."
+                f"A semantic mask holds the value {value}, which is no category id;"
+                " ids count from 0, other values are named with --background or --ignore."
             )
     ids[empty] = BACKGROUND
     ids[void] = IGNORE
