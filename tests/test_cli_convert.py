@@ -143,7 +143,7 @@ def test_outputs_that_exist_are_guarded(invoke, tmp_path):
     invoke(root)
     result = invoke(root, code=1)
     assert result.stderr.endswith(
-        "Error: 'set-instances/instances.json' exists already; choose another folder with --out, or pass --overwrite.\n"
+        "Error: set-instances/instances.json exists already; choose another folder with --out, or pass --overwrite.\n"
     )
     assert result.stdout == ""
     invoke(root, "--overwrite")

@@ -261,7 +261,7 @@ def test_outputs_that_exist_are_guarded_before_any_work(tmp_path, options, targe
     path.parent.mkdir(parents=True)
     path.write_text("mine")
     whole = Whole()
-    with pytest.raises(OutputError, match=f"{target.split('/')[0]}' exists already; .* --overwrite"):
+    with pytest.raises(OutputError, match=f"{target.split('/')[0]} exists already; .* --overwrite"):
         run(root, tmp_path / "out", method=whole, **options)
     assert whole.batches == []
     assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == [path]

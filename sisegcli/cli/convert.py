@@ -111,8 +111,8 @@ def convert(
 ) -> None:
     """Convert images and semantic masks to object instances.
 
-    Whatever can't be read or paired is listed at the end (exit code 1), and everything else is converted. Ctrl-C keeps
-    all images that are done (exit code 130).
+    What can't be read or paired is listed at the end (exit code 1); all else is converted.
+    Ctrl-C keeps all images that are done (exit code 130).
     """
     from sisegcli.cli.console import Console, ConvertProgress
     from sisegcli.running.convert import convert as run

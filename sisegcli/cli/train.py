@@ -32,7 +32,7 @@ class BackboneName(str, Enum):
 def train(
     data: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Folders of images and semantic masks.", show_default=False),
+        typer.Argument(metavar="DIR", help="Folders of images and semantic masks.", show_default=False),
     ],
     split: shared.Split = None,
     images: shared.Images = None,
@@ -113,7 +113,7 @@ def train(
 ) -> None:
     """Train the network on images and semantic masks alone.
 
-    Ctrl-C saves the run, and --resume goes on with it. What is left out of the options is up to the recipe.
+    Ctrl-C saves the run, and --resume goes on with it. Options left out are up to the recipe.
     """
     from sisegcli.cli.console import Console
     from sisegcli.cli.train_progress import TrainProgress, show_training

@@ -13,11 +13,8 @@ from sisegcli.errors import OptionError, OutputError, SisegError
 from sisegcli.formats import WRITERS
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
-from sisegcli.running.overlays import FOLDER, Overlays
+from sisegcli.running.overlays import Overlays
 from sisegcli.running.reading import Sample
-
-TARGETS = {"coco": ("instances.json",), "voc": ("SegmentationObject", "SegmentationClass", "instances.csv")}
-"""What each format makes in the output folder."""
 
 
 def check_apart(out: Path, layout: Layout) -> None:
@@ -65,16 +62,14 @@ class Outputs:
         for name in formats:
             if name not in WRITERS:
                 raise OptionError(f"There is no format {name!r}; choose from {', '.join(WRITERS)}.")
-        folders = [out / target for name in formats for target in TARGETS[name]] + [out / FOLDER] * overlays
-        if not overwrite:
-            _refuse_filled(folders)
         self._out, self._made = out, not out.exists()
-        self._targets = folders
         self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
         self._writers: list[Writer] = []
         try:
             for name in dict.fromkeys(formats):
                 self._writers.append(WRITERS[name](out, categories, polygons=polygons, overwrite=overwrite))
+            if not overwrite:
+                _refuse_filled(self._paths)
         except BaseException:
             self.abort()
             raise
@@ -96,7 +91,12 @@ class Outputs:
         problems = self._overlays.finish() if self._overlays else []
         for writer in self._writers:
             writer.close()
-        return [target for target in self._targets if target.exists()], problems
+        return self._paths, problems
+
+    @property
+    def _paths(self) -> list[Path]:
+        overlays = [self._overlays.folder] if self._overlays else []
+        return [path for writer in self._writers for path in writer.paths] + overlays
 
     def abort(self) -> None:
         """Take back what is not finished."""
@@ -112,4 +112,4 @@ class Outputs:
 def _refuse_filled(targets: Sequence[Path]) -> None:
     for target in targets:
         if target.is_file() or (target.is_dir() and next(target.iterdir(), None)):
-            raise OutputError(f"'{target}' exists already; choose another folder with --out, or pass --overwrite.")
+            raise OutputError(f"{target} exists already; choose another folder with --out, or pass --overwrite.")
