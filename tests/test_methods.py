@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,6 +79,28 @@ def test_an_unknown_method_is_an_option_error():
     with pytest.raises(OptionError, match="no method 'magic'; choose one of siseg, components, watershed"):
         build_method("magic")
     assert list(METHODS) == ["siseg", "components", "watershed"]
+
+
+def test_the_network_is_built_with_the_options_given(monkeypatch):
+    given = {}
+
+    class Segmenter:
+        def __init__(self, weights, **options):
+            given.update(options, weights=weights)
+
+    monkeypatch.setitem(sys.modules, "sisegcli.segmenter", SimpleNamespace(Segmenter=Segmenter))
+    method = build_method("siseg", weights="mine.safetensors", device="cpu", edges="refine", refine=True, min_area=9)
+    assert isinstance(method, Segmenter)
+    assert needs_images(method)
+    assert given == {
+        "weights": "mine.safetensors",
+        "categories": None,
+        "device": "cpu",
+        "edges": "refine",
+        "refine": True,
+        "min_area": 9,
+        "min_score": 0.0,
+    }
 
 
 def test_baselines_do_not_import_torch():
