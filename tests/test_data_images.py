@@ -41,10 +41,10 @@ def test_rgb_is_read_as_it_is_and_can_be_written_to(tmp_path):
     assert pixels.flags.c_contiguous
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK"])
 def test_every_mode_becomes_rgb(tmp_path, mode):
     image = Image.fromarray(RGB).convert(mode)
-    path = tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png")
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     image.save(path)
     expected = np.asarray(image.convert("RGB"))
     np.testing.assert_allclose(read_image(path), expected, atol=2)
@@ -91,11 +91,9 @@ def test_exif_orientation(tmp_path, orientation, suffix):
     path = tmp_path / f"a.{suffix}"
     quality = {"jpg": {"quality": 95, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
     Image.fromarray(pixels).save(path, exif=exif(orientation), **quality)
-    with Image.open(path) as image:
-        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     found = read_image(path)
     assert image_size(path) == found.shape[:2] == ((32, 16) if orientation > 4 else (16, 32))
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, upright(pixels, orientation), atol=30)
 
 
 @given(st.integers(1, 8), st.integers(1, 4), st.integers(1, 4))

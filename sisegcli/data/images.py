@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ _WIDTH, _HEIGHT = 0x0100, 0x0101  # TIFF tags
 
 # What Pillow's decoders raise on damaged files.
 _DAMAGE = (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
+
+# Where nobody set up logging, Pillow's remarks on damaged files would be printed; its exceptions say enough.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # Pillow's pixel limit and the warning filters belong to the process: one thread at a time changes them.
 _OPENING = threading.Lock()
@@ -83,7 +87,7 @@ def opened(path: Path | str, max_pixels: int | None = MAX_PIXELS) -> Iterator[tu
     """
     path = Path(path)
     try:
-        with _quiet_open(path) as image:
+        with path.open("rb") as file, _quiet_open(file) as image:
             width, height = image.size
             if max_pixels is not None and width * height > max_pixels:
                 raise ImageError(
@@ -117,13 +121,13 @@ def upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
     return np.ascontiguousarray(pixels)
 
 
-def _quiet_open(path: Path) -> Image.Image:
+def _quiet_open(file: BinaryIO) -> Image.Image:
     """Open with Pillow's pixel limit off (ours is an error, its is a warning) and without its warnings."""
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(path)
+            image = Image.open(file)
             Image.Image.getexif(image)  # damaged EXIF warns here, then it is kept
             return image
         finally:
