@@ -4,76 +4,108 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools.cocoeval import COCOeval
 
 from sisegcli.evaluation.matching import Match
 
+STANDARD_DETS = 100
+"""Predictions of an image and category that COCO's own figures count at most."""
 
-class QuietEvaluation(COCOeval):  # type: ignore[misc]
-    """pycocotools' evaluation over overlaps that are known already, without its printing."""
+AREAS = ("all", "small", "medium", "large")
+"""Ranges of area; small ends at 32² and medium at 96² pixels."""
+
+
+class CocoEvaluation:
+    """pycocotools' evaluation of overlaps that are known already, without its printing.
+
+    Parameters
+    ----------
+    matches : sequence of Match
+        Overlaps of each image and category.
+
+    Attributes
+    ----------
+    categories : list of int
+        Ids that occur in the truth or in the predictions.
+    max_dets : int
+        As many predictions as the fullest image and category holds, and at least COCO's 100: nothing is cut.
+    """
 
     def __init__(self, matches: Sequence[Match]) -> None:
-        super().__init__(iouType="segm")
-        self.matches = matches
-        self.params.imgIds = sorted({m.image for m in matches})
-        self.params.catIds = sorted({m.category for m in matches})
-        most = max((len(m.scores) for m in matches), default=0)
-        self.params.maxDets = [100, max(100, most)] if most > 100 else [100]
-
-    def _prepare(self) -> None:
-        self._gts, self._dts = defaultdict(list), defaultdict(list)
-        number = 0
-        for m in self.matches:
-            key = m.image, m.category
-            for area, crowd in zip(m.nominal_areas.tolist(), m.crowd.tolist(), strict=True):
-                number += 1
-                self._gts[key].append({"id": number, "area": area, "iscrowd": int(crowd), "ignore": int(crowd)})
-            for score, area in zip(m.scores.tolist(), m.areas.tolist(), strict=True):
-                number += 1
-                self._dts[key].append({"id": number, "area": area, "score": score})
-        self._ious = {(m.image, m.category): m.ious for m in self.matches}
-
-    def computeIoU(self, image: int, category: int) -> Any:  # noqa: N802
-        """Look up the overlaps of an image and category."""
-        return self._ious.get((image, category), [])
-
-    def run(self) -> None:
-        """Evaluate and accumulate."""
+        self._coco = _KnownOverlaps(matches)
+        self.categories = sorted({m.category for m in matches})
+        self.max_dets = max([STANDARD_DETS, *(len(m.scores) for m in matches)])
+        params = self._coco.params
+        params.imgIds = sorted({m.image for m in matches})
+        params.catIds = self.categories
+        params.maxDets = sorted({STANDARD_DETS, self.max_dets})
         with contextlib.redirect_stdout(io.StringIO()):
-            self.evaluate()
-            self.accumulate()
+            self._coco.evaluate()
+            self._coco.accumulate()
 
-    def precision(self, iou: float | None = None, area: int = 0, category: int | None = None, dets: int = -1) -> float:
-        """Average the precision over recalls, and over thresholds and categories that are not named; NaN if none."""
-        values = self.eval["precision"][:, :, :, area, dets]
+    def precision(
+        self, iou: float | None = None, *, area: str = "all", category: int | None = None, max_dets: int | None = None
+    ) -> float:
+        """Return the mean precision over recalls, and over thresholds and categories unless one is named.
+
+        NaN where there are no true objects.
+        """
+        values = self._coco.eval["precision"][..., AREAS.index(area), 0 if max_dets == STANDARD_DETS else -1]
         if iou is not None:
-            values = values[np.isclose(self.params.iouThrs, iou)]
+            values = values[np.isclose(self._coco.params.iouThrs, iou)]
         if category is not None:
-            values = values[:, :, [self.params.catIds.index(category)]]
+            values = values[..., [self.categories.index(category)]]
         return _mean(values)
 
     def recall(self) -> float:
-        """Average the recall over thresholds and categories."""
-        return _mean(self.eval["recall"][:, :, 0, -1])
+        """Return the mean highest recall over thresholds and categories."""
+        return _mean(self._coco.eval["recall"][:, :, 0, -1])
 
     def unmatched(self) -> dict[int, tuple[int, int]]:
-        """Count missed objects and spurious predictions at IoU 0.5 in each category, as matched greedily by score."""
-        counts: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-        for found in self.evalImgs:
-            if found is None or found["aRng"] != self.params.areaRng[0]:
+        """Count the missed objects and the spurious predictions of each category, matched greedily at IoU 0.5."""
+        counts = dict.fromkeys(self.categories, (0, 0))
+        for found in self._coco.evalImgs:
+            if found is None or found["aRng"] != self._coco.params.areaRng[0]:
                 continue
-            missed = (found["gtMatches"][0] == 0) & (np.asarray(found["gtIgnore"]) == 0)
-            spurious = (found["dtMatches"][0] == 0) & ~found["dtIgnore"][0]
-            counts[int(found["category_id"])][0] += int(missed.sum())
-            counts[int(found["category_id"])][1] += int(spurious.sum())
-        return {category: (missed, spurious) for category, (missed, spurious) in counts.items()}
+            missed, spurious = counts[found["category_id"]]
+            missed += int(((found["gtMatches"][0] == 0) & (found["gtIgnore"] == 0)).sum())
+            spurious += int(((found["dtMatches"][0] == 0) & ~found["dtIgnore"][0]).sum())
+            counts[found["category_id"]] = missed, spurious
+        return counts
 
 
-def _mean(values: Any) -> float:
-    valid = values[values > -1]
-    return float(valid.mean()) if valid.size else float("nan")
+class _KnownOverlaps(COCOeval):  # type: ignore[misc]
+    """COCOeval that looks its objects and overlaps up in matches."""
+
+    def __init__(self, matches: Sequence[Match]) -> None:
+        super().__init__(iouType="segm")
+        self._matches = {(m.image, m.category): m for m in matches}
+
+    def _prepare(self) -> None:
+        self._gts, self._dts = defaultdict(list), defaultdict(list)
+        number = 1  # an id of 0 would mean "unmatched"
+        for key, m in self._matches.items():
+            for place, area in enumerate(m.nominal_areas.tolist()):
+                crowd = int(place >= m.objects)
+                self._gts[key].append({"id": number, "area": area, "iscrowd": crowd, "ignore": crowd})
+                number += 1
+            for score, area in zip(m.scores.tolist(), m.areas.tolist(), strict=True):
+                self._dts[key].append({"id": number, "area": area, "score": score})
+                number += 1
+
+    def computeIoU(self, image: int, category: int) -> Any:  # noqa: N802
+        """Return the overlaps of an image and category, predictions in order of score."""
+        m = self._matches.get((image, category))
+        return [] if m is None else m.ious
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    measured = values[values > -1]
+    return float(measured.mean()) if measured.size else math.nan

@@ -2,79 +2,66 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-from pycocotools import mask as coco_mask
-
-from sisegcli.categories import Categories, Category
 from sisegcli.errors import InputError
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
-from sisegcli.instances import Instance
+from sisegcli.formats.coco import read_coco
 
 
-def load_coco_truth(path: Path | str, split: str | None = None) -> GroundTruth:
-    """Read the instances of a COCO file; images keep their ids, annotations with ``iscrowd`` become crowds.
+def load_coco_truth(path: Path | str, split: Path | str | None = None) -> GroundTruth:
+    """Read the instances of a COCO file.
 
     Parameters
     ----------
     path : path
-        The JSON file.
-    split : str, optional
-        A text file of stems or file names, one a line, that picks images.
+        The JSON file. Annotations with ``iscrowd`` become crowds; the areas that the file states decide what is small.
+    split : path, optional
+        A text file of image names, one a line, with or without suffix: only these are kept.
 
     Raises
     ------
     InputError
-        Where the file is no COCO file.
+        If the file is no COCO file of instances or names two images alike, or the split names an image it lacks.
     """
-    path = Path(path)
-    data = read_json(path)
-    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise InputError(f"{path} is not a COCO instances file: it needs images, annotations and categories.")
+    coco = read_coco(path)
+    if coco.is_results:
+        raise InputError(f"{path} is a list of COCO results; the ground truth must be a file with images.")
     images: dict[str, TruthImage] = {}
-    by_id: dict[int, TruthImage] = {}
-    for record in data["images"]:
-        stem = Path(record["file_name"]).stem
+    for image in coco.images.values():
+        stem = file_stem(image.file_name)
         if stem in images:
-            raise InputError(f"{path} names two images {stem}, so predictions cannot be told apart by file name.")
-        truth = TruthImage((int(record["height"]), int(record["width"])), [], areas=[], id=record["id"])
-        images[stem] = by_id[record["id"]] = truth
-    for annotation in data["annotations"]:
-        image = by_id.get(annotation["image_id"])
-        if image is None:
-            raise InputError(f"{path} annotates image {annotation['image_id']}, which is not among its images.")
-        instance = decode(annotation["segmentation"], image.size, annotation["category_id"])
-        if annotation.get("iscrowd", 0):
-            image.crowds.append(instance)
-        else:
-            image.instances.append(instance)
-            assert image.areas is not None
-            image.areas.append(float(annotation.get("area", instance.area)))
-    categories = Categories(Category(c["id"], c["name"]) for c in data["categories"])
-    truth_of_file = GroundTruth(images, categories)
-    if split is None:
-        return truth_of_file
-    wanted = [Path(line.strip()).stem for line in Path(split).read_text().splitlines() if line.strip()]
-    return truth_of_file.subset([stem for stem in wanted if stem in images])
+            raise InputError(f"{path} has two images called {stem}; predictions are found by name, so rename one.")
+        found = coco.annotations[image.id]
+        objects = [a for a in found if not a.crowd]
+        crowds = [a.instance for a in found if a.crowd]
+        images[stem] = TruthImage(
+            image.size, [a.instance for a in objects], crowds, areas=[a.area for a in objects], id=image.id
+        )
+    if not images:
+        raise InputError(f"{path} has no images, so there is nothing to compare with; check the file.")
+    truth = GroundTruth(images, coco.categories)
+    return truth if split is None else truth.subset(_split_stems(Path(split), path, truth))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
+def file_stem(name: str) -> str:
+    """Return the path of an image without its suffix.
+
+    >>> file_stem("street/0001.front.jpg")
+    'street/0001.front'
+    """
+    return str(PurePosixPath(name).with_suffix("")) if name else ""
+
+
+def _split_stems(split: Path, path: Path | str, truth: GroundTruth) -> list[str]:
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}).") from error
-
-
-def decode(segmentation: Any, size: tuple[int, int], category: int, score: float = 1.0) -> Instance:
-    """Make an instance from any of COCO's three codes: polygons, plain and compressed run lengths."""
-    if isinstance(segmentation, list):
-        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        rle = coco_mask.frPyObjects(segmentation, *size)
-    else:
-        rle = segmentation
-    counts = rle["counts"]
-    return Instance.from_rle(counts.encode() if isinstance(counts, str) else counts, size, category, score)
+        names = split.read_text("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{split} cannot be read; for a COCO file, --split names a text file of images.") from error
+    stems = []
+    for name in dict.fromkeys(line.strip() for line in names if line.strip()):
+        stem = name if name in truth.images else file_stem(name)
+        if stem not in truth.images:
+            raise InputError(f"{split} names {name}, which is not among the images of {path}; take it out.")
+        stems.append(stem)
+    return stems

@@ -1,27 +1,38 @@
-"""What went wrong, counted: objects split into pieces, and objects merged into one."""
+"""What went wrong, counted: split, merged, missed and spurious objects."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sisegcli.evaluation.matching import Match
 
+PIECE_INSIDE = 0.5
+"""A piece of an object lies in it with more than this part of its own area …"""
+
+PIECE_COVERS = 0.1
+"""… and covers at least this part of the object."""
+
+HELD = 0.5
+"""A prediction holds an object that has at least this part of its area in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Numbers of faults.
+    """Numbers of faults; predictions and objects are compared within their category alone.
 
     Attributes
     ----------
     split : int
-        True objects with two or more pieces: predictions of their category that lie in the object with more than half
-        of their area and cover at least a tenth of it.
+        True objects with two or more pieces: predictions that lie in the object with more than half of their area and
+        cover at least a tenth of it.
     merged : int
-        Predictions that hold two or more true objects of their category, each with at least half of its area.
+        Predictions that hold two or more true objects, each with at least half of the object's area.
     missed : int
-        True objects that no prediction matches with an IoU of 0.5 or more.
+        True objects without a prediction, where both are matched one to one, the best scores first, at an
+        intersection over union of 0.5 or more.
     spurious : int
-        Predictions that match no true object with an IoU of 0.5 or more.
+        Predictions without an object in the same matching; those in a crowd are none.
     """
 
     split: int = 0
@@ -29,11 +40,23 @@ class Faults:
     missed: int = 0
     spurious: int = 0
 
+    def __add__(self, other: Faults) -> Faults:
+        return Faults(
+            self.split + other.split,
+            self.merged + other.merged,
+            self.missed + other.missed,
+            self.spurious + other.spurious,
+        )
 
-def count_split_and_merged(match: Match) -> tuple[int, int]:
-    """Count the split objects and the merging predictions of one image and category."""
-    common = match.intersections
-    truth_areas = match.truth_areas[~match.crowd]
-    pieces = (common > 0.5 * match.areas[:, None]) & (common >= 0.1 * truth_areas)
-    held = (common >= 0.5 * truth_areas) & (common > 0)
-    return int((pieces.sum(0) >= 2).sum()), int((held.sum(1) >= 2).sum())
+
+def count_split_and_merged(matches: Iterable[Match]) -> tuple[int, int]:
+    """Count split objects and merging predictions."""
+    split = merged = 0
+    for m in matches:
+        common = m.intersections()
+        areas = m.truth_areas[: m.objects]
+        pieces = (common > PIECE_INSIDE * m.areas[:, None]) & (common >= PIECE_COVERS * areas)
+        held = (common >= HELD * areas) & (common > 0)
+        split += int((pieces.sum(axis=0) >= 2).sum())
+        merged += int((held.sum(axis=1) >= 2).sum())
+    return split, merged

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from sisegcli.errors import ImageError
-from sisegcli.evaluation.truth import GroundTruth
-from sisegcli.instances import Instance
+from sisegcli.evaluation.truth import GroundTruth, TruthImage
+from sisegcli.instances import Bool, Instance
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The predictions and the true objects of one category in one image.
+    """The D predictions of one category in one image, and its G true objects, then C crowds.
 
     Attributes
     ----------
     image, category : int
-        Index of the image, and category id.
+        Place of the image in the ground truth, and category id.
     scores, areas : (D,) arrays
         Scores of the predictions, best first, and their areas in pixels, without void.
-    truth_areas : (G,) array
-        Pixels of the true objects, then of the crowds.
-    nominal_areas : (G,) array
+    truth_areas : (G + C,) array
+        Pixels of the true objects and crowds.
+    nominal_areas : (G + C,) array
         Areas that decide what is small, medium or large.
-    crowd : (G,) array of bool
-        Which of the true objects are crowds (the last ones).
-    ious : (D, G) array
+    objects : int
+        G, the number of true objects.
+    ious : (D, G + C) array
         Intersection over union; for crowds, intersection over the prediction's area.
     """
 
@@ -42,78 +43,107 @@ class Match:
     areas: Floats
     truth_areas: Floats
     nominal_areas: Floats
-    crowd: NDArray[np.bool_]
+    objects: int
     ious: Floats
 
-    @property
     def intersections(self) -> Floats:
-        """Common pixels of predictions and true objects, of shape (D, objects), without crowds."""
-        objects = ~self.crowd
-        ious, areas = self.ious[:, objects], self.areas[:, None] + self.truth_areas[None, objects]
-        return np.rint(ious * areas / (1 + ious))
+        """Return the common pixels of predictions and true objects, of shape (D, G)."""
+        ious = self.ious[:, : self.objects]
+        # I / (A + B − I) = iou, solved for I: whole numbers, but for rounding.
+        common: Floats = np.rint(ious * (self.areas[:, None] + self.truth_areas[: self.objects]) / (1 + ious))
+        return common
 
 
-def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> list[Match]:
-    """Compare the predictions with the truth, image by image and category by category.
+def align(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> dict[str, Sequence[Instance]]:
+    """Find the predictions of each true image, by stem, or else by the last part of it where that is unique.
 
-    Predictions of images that `truth` doesn't hold are left out, and so are predictions that lie in void altogether.
-    Pairs of image and category with neither predictions nor truth are left out.
+    Images without predictions are not in the result.
     """
-    found = []
-    for number, (stem, image) in enumerate(truth.images.items()):
-        predicted = without_void(stem, predictions.get(stem, ()), image.size, image.void)
-        areas = image.areas if image.areas is not None else [float(i.area) for i in image.instances]
-        categories = {i.category for i in predicted} | {i.category for i in (*image.instances, *image.crowds)}
-        for category in sorted(categories):
-            mine = sorted((i for i in predicted if i.category == category), key=lambda i: -i.score)
-            objects = [
-                (i, a) for i, a in zip(image.instances, areas, strict=True) if i.category == category
-            ]
-            crowds = [(i, float(i.area)) for i in image.crowds if i.category == category]
-            regions = objects + crowds
-            crowd = np.array([False] * len(objects) + [True] * len(crowds), bool)
-            ious = np.zeros((len(mine), len(regions)))
-            if mine and regions:
-                ious = coco_mask.iou([i.rle for i in mine], [i.rle for i, _ in regions], crowd.tolist())
-            found.append(
-                Match(
-                    number,
-                    category,
-                    np.array([i.score for i in mine], float),
-                    np.array([i.area for i in mine], float),
-                    np.array([i.area for i, _ in regions], float),
-                    np.array([area for _, area in regions], float),
-                    crowd,
-                    ious,
-                )
-            )
+    bare = {stem: stem.rsplit("/", 1)[-1] for stem in (*predictions, *truth.images)}
+    uses = Counter(bare[stem] for stem in truth.images)
+    by_name: dict[str, list[str]] = {}
+    for stem in predictions:
+        by_name.setdefault(bare[stem], []).append(stem)
+    found: dict[str, Sequence[Instance]] = {}
+    for stem in truth.images:
+        others = by_name.get(bare[stem], [])
+        if stem in predictions:
+            found[stem] = predictions[stem]
+        elif len(others) == 1 == uses[bare[stem]]:
+            found[stem] = predictions[others[0]]
     return found
 
 
-def without_void(
-    stem: str, instances: Sequence[Instance], size: tuple[int, int], void: Instance | None
-) -> list[Instance]:
-    """Take void pixels out of instances; those with no pixels left disappear.
+def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> list[Match]:
+    """Compare predictions with the truth, image by image and category by category.
+
+    Parameters
+    ----------
+    predictions : mapping
+        Instances by the stems of `truth`. Those that lie in void altogether are left out.
+    truth : GroundTruth
+        What is to be found.
+
+    Returns
+    -------
+    list of Match
+        In order of image and category id; none where there are neither predictions nor true objects nor crowds.
+    """
+    found: list[Match] = []
+    for number, (stem, image) in enumerate(truth.images.items()):
+        found += _match_image(number, without_void(stem, predictions.get(stem, ()), image), image)
+    return found
+
+
+def _match_image(number: int, predicted: Sequence[Instance], image: TruthImage) -> list[Match]:
+    areas = image.areas if image.areas is not None else [float(i.area) for i in image.instances]
+    regions = [*image.instances, *image.crowds]
+    nominal = [*areas, *(float(i.area) for i in image.crowds)]
+    is_crowd = [False] * len(image.instances) + [True] * len(image.crowds)
+    found = []
+    for category in sorted({i.category for i in (*predicted, *regions)}):
+        mine = sorted((i for i in predicted if i.category == category), key=lambda i: -i.score)
+        places = [place for place, region in enumerate(regions) if region.category == category]
+        crowd = [is_crowd[place] for place in places]
+        ious = np.zeros((len(mine), len(places)))
+        if mine and places:
+            ious = coco_mask.iou([i.rle for i in mine], [regions[place].rle for place in places], crowd)
+        found.append(
+            Match(
+                image=number,
+                category=category,
+                scores=np.array([i.score for i in mine], float),
+                areas=np.array([i.area for i in mine], float),
+                truth_areas=np.array([regions[place].area for place in places], float),
+                nominal_areas=np.array([nominal[place] for place in places], float),
+                objects=crowd.count(False),
+                ious=ious,
+            )
+        )
+    return found
+
+
+def without_void(stem: str, instances: Sequence[Instance], image: TruthImage) -> list[Instance]:
+    """Take void pixels out of the instances of an image; those with no pixels left are dropped.
 
     Raises
     ------
     ImageError
-        Where an instance has another size than the image of the ground truth.
+        If an instance has another size than the image; `stem` names it.
     """
     for instance in instances:
-        if instance.size != size:
-            (height, width), (true_height, true_width) = instance.size, size
+        if instance.size != image.size:
+            (height, width), (true_height, true_width) = instance.size, image.size
             raise ImageError(
-                f"The predictions of {stem} are {width} × {height} pixels, but its ground truth is "
-                f"{true_width} × {true_height}: predict at the size of the ground truth."
+                f"The predictions of {stem} are {width} x {height} pixels, but its ground truth is {true_width} x "
+                f"{true_height}; make both from the same image."
             )
-    if void is None:
+    if image.void is None:
         return [i for i in instances if i.area]
-    known = Instance.from_mask(~void.mask(), 0).rle
-    kept = []
-    for instance in instances:
-        counts = coco_mask.merge([instance.rle, known], intersect=True)["counts"]
-        clean = Instance.from_rle(counts, size, instance.category, instance.score)
-        if clean.area:
-            kept.append(replace(instance, counts=counts, box=clean.box, area=clean.area))
-    return kept
+    known: Bool = ~image.void.mask()
+    inside = Instance.from_mask(known, category=0).rle
+    cut = (
+        Instance.from_rle(coco_mask.merge([i.rle, inside], intersect=True)["counts"], i.size, i.category, i.score)
+        for i in instances
+    )
+    return [i for i in cut if i.area]

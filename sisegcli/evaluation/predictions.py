@@ -3,103 +3,123 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from sisegcli.errors import InputError, LayoutError
-from sisegcli.evaluation.coco_truth import decode, read_json
-from sisegcli.evaluation.labels import read_instances
+from sisegcli.categories import Categories
+from sisegcli.errors import InputError
+from sisegcli.evaluation.coco_truth import file_stem
 from sisegcli.evaluation.truth import GroundTruth
-from sisegcli.instances import Instance
+from sisegcli.formats.coco import CocoFile, read_coco
+from sisegcli.formats.voc import read_voc_instances
+from sisegcli.instances import Instance, instances_from_labels
 
-Predictions = dict[str, list[Instance]]
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Predicted instances of many images.
+
+    Attributes
+    ----------
+    images : dict
+        Instances by stem: the image's path below its folder, without suffix.
+    categories : Categories
+        Names, where the file tells them.
+    notes : list of str
+        What a reader of figures made from them must know.
+    """
+
+    images: dict[str, list[Instance]]
+    categories: Categories = field(default_factory=Categories)
+    notes: list[str] = field(default_factory=list)
 
 
-def load_predictions(path: Path | str, truth: GroundTruth | None = None) -> tuple[Predictions, list[str]]:
-    """Read predictions by file stem, and notes on how they were understood.
+def load_predictions(path: Path | str, truth: GroundTruth | None = None) -> Predictions:
+    """Read predictions.
 
     Parameters
     ----------
     path : path
-        A COCO instances file with images, a COCO results list, or a folder with ``SegmentationObject/`` and
-        ``SegmentationClass/`` of indexed PNGs.
+        A COCO file of instances with scores, a list of COCO results, a folder with ``SegmentationObject/`` and
+        ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside them), or a folder with
+        ``instances.json``.
     truth : GroundTruth, optional
-        A results list names images by the ids of the ground truth.
+        What a list of COCO results takes its images' names from.
 
     Raises
     ------
     InputError
-        Where the file or folder is none of these.
+        If it is none of these, or cannot be understood.
     """
     path = Path(path)
     if path.is_dir():
-        return _from_folder(path)
-    data = read_json(path)
-    if isinstance(data, list):
-        return _from_results(path, data, truth)
-    if isinstance(data, dict) and {"images", "annotations"} <= data.keys():
-        return _from_coco(data)
-    raise InputError(f"{path} is neither a COCO instances file nor a list of COCO results.")
+        if (path / "SegmentationObject").is_dir() and (path / "SegmentationClass").is_dir():
+            return _from_folder(path)
+        if not (path / "instances.json").is_file():
+            raise InputError(
+                f"{path} has neither SegmentationObject and SegmentationClass nor instances.json; give what sisegcli "
+                "convert wrote, or a file of COCO results."
+            )
+        path = path / "instances.json"
+    coco = read_coco(path)
+    if coco.is_results:
+        return _from_results(path, coco, truth)
+    images: dict[str, list[Instance]] = {}
+    for image in coco.images.values():
+        instances = [annotation.instance for annotation in coco.annotations[image.id]]
+        images.setdefault(file_stem(image.file_name), []).extend(instances)
+    return Predictions(images, coco.categories)
 
 
-def _from_coco(data: dict[str, Any]) -> tuple[Predictions, list[str]]:
-    images = {record["id"]: record for record in data["images"]}
-    found: Predictions = {Path(record["file_name"]).stem: [] for record in data["images"]}
-    for annotation in data["annotations"]:
-        record = images[annotation["image_id"]]
-        size = (int(record["height"]), int(record["width"]))
-        instance = decode(
-            annotation["segmentation"], size, annotation["category_id"], annotation.get("score", 1.0)
-        )
-        found[Path(record["file_name"]).stem].append(instance)
-    return found, []
+def _from_results(path: Path, coco: CocoFile, truth: GroundTruth | None) -> Predictions:
+    stems = {image.id: stem for stem, image in truth.images.items() if image.id is not None} if truth else {}
+    if not stems:
+        raise InputError(f"{path} names images by number alone; give the COCO file of its data set as --gt.")
+    images = {
+        stems[number]: [annotation.instance for annotation in found]
+        for number, found in coco.annotations.items()
+        if number in stems
+    }
+    foreign = len(coco.annotations) - len(images)
+    notes = [f"{foreign} image ids of {path} are not in the ground truth; their predictions are ignored."]
+    return Predictions(images, notes=notes if foreign else [])
 
 
-def _from_results(path: Path, data: list[Any], truth: GroundTruth | None) -> tuple[Predictions, list[str]]:
-    by_id = {image.id: stem for stem, image in truth.images.items() if image.id is not None} if truth else {}
-    if truth is None or not by_id:
-        raise InputError(f"{path} names images by id alone, so it needs the COCO file of the ground truth.")
-    found: Predictions = {}
-    foreign = set()
-    for result in data:
-        stem = by_id.get(result["image_id"])
-        if stem is None:
-            foreign.add(result["image_id"])
-            continue
-        size = truth.images[stem].size
-        instance = decode(result["segmentation"], size, result["category_id"], result.get("score", 1.0))
-        found.setdefault(stem, []).append(instance)
-    notes = [f"Predictions for {len(foreign)} image ids are not in the ground truth."] if foreign else []
-    return found, notes
-
-
-def _from_folder(folder: Path) -> tuple[Predictions, list[str]]:
+def _from_folder(folder: Path) -> Predictions:
     objects, classes = folder / "SegmentationObject", folder / "SegmentationClass"
-    if not objects.is_dir() or not classes.is_dir():
-        raise LayoutError(f"{folder} holds no SegmentationObject/ and SegmentationClass/ of predictions.")
     table = folder / "instances.csv"
-    scores = _read_scores(table) if table.is_file() else {}
-    found = {
-        path.stem: read_instances(path, classes / path.name, scores.get(path.stem))[0]
-        for path in sorted(objects.glob("*.png"))
-    }
-    if scores:
-        return found, []
-    return by_area(found), [f"{folder} holds no scores, so instances are ranked by their area."]
+    listed = _read_table(table) if table.is_file() else None
+    images = {}
+    for path in sorted(objects.rglob("*.png")):
+        relative = path.relative_to(objects)
+        stem = relative.with_suffix("").as_posix()
+        labels, categories, _ = read_voc_instances(path, classes / relative)
+        if listed is None:
+            images[stem] = score_by_area(instances_from_labels(labels, categories))
+            continue
+        rows = listed.get(stem, {})
+        categories.update({number: category for number, (category, _) in rows.items() if number in categories})
+        images[stem] = instances_from_labels(labels, categories, {number: score for number, (_, score) in rows.items()})
+    note = f"{folder} has no instances.csv with scores, so an instance's score is the part of the image that it covers."
+    return Predictions(images, notes=[] if listed is not None else [note])
 
 
-def by_area(predictions: Predictions) -> Predictions:
-    """Score each instance by its area, in parts of the largest one."""
-    largest = max((i.area for instances in predictions.values() for i in instances), default=1)
-    return {
-        stem: [replace(i, score=i.area / largest) for i in instances] for stem, instances in predictions.items()
-    }
+def score_by_area(instances: Iterable[Instance]) -> list[Instance]:
+    """Give each instance the part of the image that it covers as its score: larger instances are more often right."""
+    return [replace(i, score=i.area / (i.size[0] * i.size[1])) for i in instances]
 
 
-def _read_scores(path: Path) -> dict[str, dict[int, float]]:
-    scores: dict[str, dict[int, float]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            scores.setdefault(Path(row["image"]).stem, {})[int(row["label"])] = float(row["score"])
-    return scores
+def _read_table(path: Path) -> dict[str, dict[int, tuple[int, float]]]:
+    """Read category id and score of each instance of each stem."""
+    found: dict[str, dict[int, tuple[int, float]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                entry = int(row["category_id"]), float(row["score"])
+                found.setdefault(row["stem"], {})[int(row["instance"])] = entry
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}); it needs the columns stem, instance, category_id and score."
+        ) from error
+    return found

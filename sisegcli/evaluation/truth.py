@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sisegcli.categories import Categories
@@ -25,8 +25,7 @@ class TruthImage:
     void : Instance, optional
         Pixels of unknown category (VOC's 255): taken out of every prediction before it is compared.
     areas : list of float, optional
-        Areas of `instances` as the file states them, which decide what is small, medium or large; their pixels are
-        counted where this is None.
+        Areas of `instances` as the file states them, which decide what is small, medium or large; None: their pixels.
     id : int, optional
         COCO's id of the image.
     """
@@ -46,7 +45,7 @@ class GroundTruth:
     Attributes
     ----------
     images : mapping
-        Images by file stem, which is how predictions find them.
+        Images by stem: the image's path below its folder, without suffix.
     categories : Categories
         Names, where the data set tells them.
     """
@@ -54,6 +53,6 @@ class GroundTruth:
     images: Mapping[str, TruthImage]
     categories: Categories = field(default_factory=Categories)
 
-    def subset(self, stems: list[str]) -> GroundTruth:
+    def subset(self, stems: Iterable[str]) -> GroundTruth:
         """Keep the images of these stems, in their order."""
         return GroundTruth({stem: self.images[stem] for stem in stems}, self.categories)

@@ -1,44 +1,45 @@
-"""VOC's average precision for instances: the whole area under the precision-recall curve at one overlap."""
+"""VOC's average precision for instances: the whole area under the curve of precision over recall, at one overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from sisegcli.evaluation.matching import Floats, Match
+from sisegcli.instances import Bool
 
 
-def voc_ap(matches: Sequence[Match], threshold: float) -> dict[int, float]:
+def voc_ap(matches: Iterable[Match], threshold: float) -> dict[int, float]:
     """Compute the average precision of each category that has true objects.
 
     A prediction belongs to the true object that it overlaps most. It is right if that overlap reaches the threshold
-    and no better-scored prediction was right about the same object; otherwise it is wrong, a second claim on an
-    object too. Predictions that are only right about a crowd count neither way.
+    and no better one was right about the same object before; else it is wrong, so a second claim on an object is. A
+    prediction that reaches the threshold with a crowd alone counts neither way.
 
     Parameters
     ----------
-    matches : sequence of Match
+    matches : iterable of Match
         Overlaps of each image and category.
     threshold : float
         Smallest intersection over union that counts.
 
     Notes
     -----
-    The rule of VOC's devkit (2010 and later) with masks in place of boxes, as Hariharan et al. (ECCV 2014) and IRNet
-    use it.
+    The rule of VOC's devkit (`VOCevaldet.m`, of 2010 and later), with masks in place of boxes, as Hariharan et al.
+    (*Simultaneous Detection and Segmentation*, ECCV 2014) use it, and IRNet after them. COCO's rule differs: there, a
+    second claim may fall to another object.
     """
     scores: dict[int, list[float]] = {}
     right: dict[int, list[bool]] = {}
     objects: dict[int, int] = {}
     for m in matches:
-        count = int((~m.crowd).sum())
-        objects[m.category] = objects.get(m.category, 0) + count
+        objects[m.category] = objects.get(m.category, 0) + m.objects
         taken = set()
-        for score, row in zip(m.scores.tolist(), m.ious, strict=True):
-            best = int(np.argmax(row[:count])) if count else -1
-            hit = best >= 0 and row[best] >= threshold
-            if not hit and (row[count:] >= threshold).any():
+        for score, overlaps in zip(m.scores.tolist(), m.ious, strict=True):
+            best = int(overlaps[: m.objects].argmax()) if m.objects else None
+            hit = best is not None and bool(overlaps[best] >= threshold)
+            if not hit and bool((overlaps[m.objects :] >= threshold).any()):
                 continue
             scores.setdefault(m.category, []).append(score)
             right.setdefault(m.category, []).append(hit and best not in taken)
@@ -51,14 +52,24 @@ def voc_ap(matches: Sequence[Match], threshold: float) -> dict[int, float]:
     }
 
 
-def average_precision(scores: Floats, right: np.ndarray, count: int) -> float:
-    """Integrate precision over recall, precision made monotone from the right.
+def average_precision(scores: Floats, right: Bool, objects: int) -> float:
+    """Integrate precision over recall, where precision is the best at this recall or a higher one.
 
-    >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2)
-    0.8333333333333333
+    Parameters
+    ----------
+    scores : (N,) array
+        Scores of predictions, in any order; equal ones keep theirs.
+    right : (N,) array of bool
+        Which of them are right.
+    objects : int
+        Number of true objects.
+
+    Examples
+    --------
+    >>> average_precision(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), 2) == (1 + 2 / 3) / 2
+    True
     """
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(right[order])
-    precision = hits / np.arange(1, len(hits) + 1)
-    precision = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(precision[right[order]].sum() / count)
+    hits = right[np.argsort(-scores, kind="stable")]
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(best[hits].sum() / objects)

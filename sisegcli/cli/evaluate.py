@@ -1,0 +1,151 @@
+"""``sisegcli evaluate``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sisegcli.cli import options as shared
+from sisegcli.cli.options import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from sisegcli.evaluation import Report
+
+
+def evaluate(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PRED",
+            help="instances.json, a file of COCO results, or a folder of indexed PNGs (SegmentationObject and "
+            "SegmentationClass, scores in instances.csv).",
+            show_default=False,
+        ),
+    ],
+    gt: Annotated[
+        Path,
+        typer.Option(
+            "--gt",
+            metavar="DIR|FILE",
+            help="Ground truth: a VOC folder (SegmentationObject and SegmentationClass) or a COCO file of instances.",
+            show_default=False,
+            rich_help_panel=INPUT,
+        ),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only images listed in ImageSets/Segmentation/NAME.txt; for a COCO file, a text file of image names.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    per_category: Annotated[
+        bool, typer.Option("--per-category", help="Print a line for each category too.", rich_help_panel=OUTPUT)
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the report as JSON.", rich_help_panel=OUTPUT)
+    ] = None,
+    overwrite: shared.Overwrite = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the report as JSON, and nothing else.", rich_help_panel=OUTPUT),
+    ] = False,
+) -> None:
+    """Compare instances with ground truth: COCO AP, VOC AP, and what was split, merged, missed or made up.
+
+    Void pixels are ignored on both sides. Figures are in percent, in JSON from 0 to 1.
+    """
+    import rich.console
+
+    from sisegcli.evaluation import evaluate as run
+    from sisegcli.evaluation import load_predictions, load_truth
+    from sisegcli.formats.files import refuse_existing, replacing
+
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    truth = load_truth(gt, split)
+    found = load_predictions(predictions, truth)
+    report = run(found.images, truth, categories=found.categories, notes=found.notes)
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
+    if out is not None:
+        with replacing(out) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(text)
+    else:
+        _print(report, per_category, rich.console.Console(highlight=False))
+
+
+def _print(report: Report, per_category: bool, console: Console) -> None:
+    faults = report.faults
+    coco = {"AP": report.ap, "AP50": report.ap50, "AP75": report.ap75}
+    sizes = {"small": report.ap_small, "medium": report.ap_medium, "large": report.ap_large, "AR": report.ar}
+    tables = [
+        _table("COCO, %", [(name, [_percent(value)]) for name, value in {**coco, **sizes}.items()]),
+        _table("VOC AP, %", [(f"IoU {iou}", [_percent(value)]) for iou, value in report.voc_ap.items()]),
+        _table(
+            f"Objects in {report.images:,} images",
+            [
+                ("true", [f"{report.truth:,}"]),
+                ("found", [f"{report.predicted:,}"]),
+                ("split", [f"{faults.split:,}"]),
+                ("merged", [f"{faults.merged:,}"]),
+                ("missed", [f"{faults.missed:,}"]),
+                ("spurious", [f"{faults.spurious:,}"]),
+            ],
+        ),
+    ]
+    if per_category:
+        tables.append(_category_table(report))
+    for table in tables:
+        console.print(table)
+        console.print()
+    for note in report.notes:
+        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+
+
+def _table(title: str, columns: Iterable[tuple[str, list[str]]]) -> Table:
+    """Return a table of right-aligned columns, each a name and its cells."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    columns = list(columns)
+    for name, _ in columns:
+        table.add_column(name, justify="right")
+    for cells in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _category_table(report: Report) -> Table:
+    rows = report.categories
+    table = _table(
+        "Categories",
+        [
+            ("category", [row.name for row in rows]),
+            ("AP", [_percent(row.ap) for row in rows]),
+            ("AP50", [_percent(row.ap50) for row in rows]),
+            ("VOC50", [_percent(row.voc_ap[0.5]) for row in rows]),
+            ("true", [f"{row.truth:,}" for row in rows]),
+            ("found", [f"{row.predicted:,}" for row in rows]),
+            ("split", [f"{row.faults.split:,}" for row in rows]),
+            ("merged", [f"{row.faults.merged:,}" for row in rows]),
+            ("missed", [f"{row.faults.missed:,}" for row in rows]),
+            ("spurious", [f"{row.faults.spurious:,}" for row in rows]),
+        ],
+    )
+    table.columns[0].justify = "left"
+    return table
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"

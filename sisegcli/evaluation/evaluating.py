@@ -1,0 +1,142 @@
+"""The evaluation: predictions against ground truth, one report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from sisegcli.categories import Categories
+from sisegcli.errors import InputError
+from sisegcli.evaluation.coco_ap import STANDARD_DETS, CocoEvaluation
+from sisegcli.evaluation.faults import Faults, count_split_and_merged
+from sisegcli.evaluation.matching import Match, align, match
+from sisegcli.evaluation.report import CategoryReport, Report
+from sisegcli.evaluation.truth import GroundTruth
+from sisegcli.evaluation.voc_ap import voc_ap
+from sisegcli.instances import Instance
+
+VOC_IOUS = (0.25, 0.5, 0.7, 0.75)
+"""Overlaps at which the literature on weak supervision gives VOC's AP."""
+
+
+def evaluate(
+    predictions: Mapping[str, Sequence[Instance]],
+    truth: GroundTruth,
+    *,
+    categories: Categories | None = None,
+    notes: Iterable[str] = (),
+) -> Report:
+    """Compare predicted instances with the truth.
+
+    Void pixels are taken out of the predictions first; crowds ignore what lies in them.
+
+    Parameters
+    ----------
+    predictions : mapping
+        Instances by stem. The objects of images that are not here count as missed; images that `truth` doesn't hold
+        are ignored.
+    truth : GroundTruth
+        What is to be found.
+    categories : Categories, optional
+        Names that the predictions give their categories; the report notes where they differ from the truth's.
+    notes : iterable of str
+        Notes on how the predictions were read, to be part of the report.
+
+    Raises
+    ------
+    ImageError
+        If predictions have another size than their image.
+    InputError
+        If there are predictions, but not one is for an image of the truth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sisegcli.evaluation import TruthImage
+    >>> cat = Instance.from_mask(np.array([[1, 1, 0]], bool), category=8)
+    >>> dog = Instance.from_mask(np.array([[0, 0, 1]], bool), category=12)
+    >>> report = evaluate({"a": [cat]}, GroundTruth({"a": TruthImage((1, 3), [cat, dog])}))
+    >>> round(report.ap, 9), report.faults.missed
+    (0.5, 1)
+    """
+    aligned = align(predictions, truth)
+    if predictions and not aligned:
+        raise InputError(
+            f"No prediction is for an image of the ground truth: one is called {next(iter(predictions))}, the other "
+            f"{next(iter(truth.images))}; give predictions of the same images."
+        )
+    matches = match(aligned, truth)
+    coco = CocoEvaluation(matches)
+    voc = {iou: voc_ap(matches, iou) for iou in VOC_IOUS}
+    names = Categories([*(categories or {}).values(), *truth.categories.values()])
+    unmatched = coco.unmatched()
+    rows = []
+    for category in coco.categories:
+        mine = [m for m in matches if m.category == category]
+        rows.append(
+            CategoryReport(
+                id=category,
+                name=names.name(category),
+                ap=coco.precision(category=category),
+                ap50=coco.precision(0.5, category=category),
+                voc_ap={iou: aps.get(category, math.nan) for iou, aps in voc.items()},
+                truth=sum(m.objects for m in mine),
+                predicted=sum(len(m.scores) for m in mine),
+                faults=Faults(*count_split_and_merged(mine), *unmatched[category]),
+            )
+        )
+    report = Report(
+        ap=coco.precision(),
+        ap50=coco.precision(0.5),
+        ap75=coco.precision(0.75),
+        ap_small=coco.precision(area="small"),
+        ap_medium=coco.precision(area="medium"),
+        ap_large=coco.precision(area="large"),
+        ar=coco.recall(),
+        max_dets=coco.max_dets,
+        ap_at_100=coco.precision(max_dets=STANDARD_DETS),
+        voc_ap={iou: sum(aps.values()) / len(aps) if aps else math.nan for iou, aps in voc.items()},
+        images=len(truth.images),
+        truth=sum(row.truth for row in rows),
+        predicted=sum(row.predicted for row in rows),
+        faults=sum((row.faults for row in rows), Faults()),
+        categories=rows,
+        notes=[*notes],
+    )
+    report.notes.extend(_note_images(len(predictions), len(aligned), len(truth.images)))
+    report.notes.extend(_note_names(categories or Categories(), truth.categories))
+    report.notes.extend(_note_figures(report, matches))
+    return report
+
+
+def _note_images(predicted: int, aligned: int, images: int) -> Iterable[str]:
+    if predicted > aligned:
+        yield f"Predictions for {predicted - aligned} images that are not in the ground truth are ignored."
+    if images > aligned:
+        yield f"{images - aligned} of {images} images have no predictions; their objects count as missed."
+
+
+def _note_names(predicted: Categories, true: Categories) -> Iterable[str]:
+    for category, found in predicted.items():
+        if category in true and found.name != true.name(category):
+            yield (
+                f"Category {category} is {found.name} in the predictions but {true.name(category)} in the ground "
+                "truth; categories are compared by id, so the ids must agree."
+            )
+
+
+def _note_figures(report: Report, matches: Sequence[Match]) -> Iterable[str]:
+    strange = [row for row in report.categories if not row.truth and row.predicted]
+    if strange:
+        yield (
+            f"{sum(row.predicted for row in strange)} predictions are of categories without true objects "
+            f"({', '.join(row.name for row in strange)}): spurious, but in no AP, as COCO and VOC have it."
+        )
+    scores = {score for m in matches for score in m.scores.tolist()}
+    if len(scores) == 1 and report.predicted > 1:
+        yield "All predictions have the same score, so their rank, and AP with it, is arbitrary."
+    if report.max_dets > STANDARD_DETS:
+        yield (
+            f"AP counts up to {report.max_dets} predictions of an image and category; with COCO's standard of "
+            f"{STANDARD_DETS} it would be {100 * report.ap_at_100:.1f} %."
+        )
