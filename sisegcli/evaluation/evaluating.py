@@ -63,7 +63,7 @@ def evaluate(
     if predictions and not aligned:
         raise InputError(
             f"No prediction is for an image of the ground truth: one is called {next(iter(predictions))}, the other "
-            f"{next(iter(truth.images))}; give predictions of the same images."
+            f"{next(iter(truth.images), None)}; give predictions of the same images."
         )
     matches = match(aligned, truth)
     coco = CocoEvaluation(matches)
@@ -111,9 +111,9 @@ def evaluate(
 
 def _note_images(predicted: int, aligned: int, images: int) -> Iterable[str]:
     if predicted > aligned:
-        yield f"Predictions for {predicted - aligned} images that are not in the ground truth are ignored."
+        yield f"Ignored: predictions of images that are not in the ground truth ({predicted - aligned})."
     if images > aligned:
-        yield f"{images - aligned} of {images} images have no predictions; their objects count as missed."
+        yield f"Without predictions: {images - aligned} of {images} images; their objects count as missed."
 
 
 def _note_names(predicted: Categories, true: Categories) -> Iterable[str]:

@@ -82,7 +82,7 @@ def _from_results(path: Path, coco: CocoFile, truth: GroundTruth | None) -> Pred
         if number in stems
     }
     foreign = len(coco.annotations) - len(images)
-    notes = [f"{foreign} image ids of {path} are not in the ground truth; their predictions are ignored."]
+    notes = [f"Ignored: predictions of image ids that are not in the ground truth ({foreign})."]
     return Predictions(images, notes=notes if foreign else [])
 
 
