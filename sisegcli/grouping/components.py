@@ -18,7 +18,7 @@ NEIGHBOURS = (
     (np.s_[:-1, :-1], np.s_[1:, 1:]),
     (np.s_[:-1, 1:], np.s_[1:, :-1]),
 )
-"""Slices of an image that pair each pixel with half of its 8 neighbours, so that every pair of neighbours comes once."""
+"""Slices of an image that pair each pixel with half of its 8 neighbours, so that each pair of neighbours comes once."""
 
 
 def label_components(
