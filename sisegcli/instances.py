@@ -140,6 +140,7 @@ def instances_from_labels(
         edges[0], edges[-1] = 0, flat.size
         edges[1:-1:2], edges[2:-1:2] = starts[first:last], ends[first:last]
         counts = np.diff(edges)
+        counts = counts if counts[-1] else counts[:-1]  # an object in the last pixel has no gap behind it
         rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
         score = 1.0 if scores is None else scores.get(label, 1.0)
         found.append(Instance.from_rle(rle["counts"], (height, width), categories[label], score))

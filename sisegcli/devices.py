@@ -1,0 +1,44 @@
+"""Devices by the names that users give."""
+
+from __future__ import annotations
+
+import torch
+
+from sisegcli.errors import OptionError
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` into a device that exists.
+
+    Raises
+    ------
+    OptionError
+        If there is no such device here.
+
+    Examples
+    --------
+    >>> pick_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise OptionError(f"No device is called '{name}'; use auto, cpu, cuda, cuda:N or mps.") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise OptionError(f"Device '{name}' is not there; this machine has {torch.cuda.device_count()} CUDA devices.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise OptionError("Device 'mps' is not there; use --device cpu.")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise OptionError(f"Device '{name}' is not supported; use auto, cpu, cuda, cuda:N or mps.")
+    return device
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Return whether a device multiplies bfloat16 matrices in hardware, so that it pays to use them."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,0 +1,168 @@
+"""Networks from names and from checkpoints: safetensors with the configuration in the metadata, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sisegcli.errors import CheckpointError, OptionError
+from sisegcli.network.efficientnet_lite import EfficientNetLite
+from sisegcli.network.model import Backbone, SisegNetwork
+from sisegcli.network.resnet import ResNet
+
+FORMAT = "sisegcli-1"
+
+BACKBONES: dict[str, Callable[[], Backbone]] = {
+    "efficientnet_lite0": EfficientNetLite,
+    "resnet50": lambda: ResNet(blocks=(3, 4, 6, 3)),
+    "resnet101": lambda: ResNet(blocks=(3, 4, 23, 3)),
+}
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """All that is needed to build a network and to run it as it was trained.
+
+    Attributes
+    ----------
+    backbone : str
+        A name of `BACKBONES`.
+    width : int
+        Channels of the heads.
+    guided : bool
+        Whether the heads see which pixels belong to things.
+    long_side : int
+        Images are shrunk to this longest side, in pixels, before they enter the network; 0: never.
+    mean_displacement : tuple of float
+        The mean field (y, x) over the training data, subtracted at inference (IRNet).
+    grouping : mapping
+        Parameters of grouping that were fitted to this network; empty: the defaults.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    width: int = 64
+    guided: bool = False
+    long_side: int = 512
+    mean_displacement: tuple[float, float] = (0.0, 0.0)
+    grouping: Mapping[str, float] = field(default_factory=dict)
+
+
+def build_network(config: NetworkConfig) -> SisegNetwork:
+    """Build an untrained network.
+
+    Raises
+    ------
+    OptionError
+        If the backbone is not known.
+    """
+    if config.backbone not in BACKBONES:
+        raise OptionError(f"No backbone is called '{config.backbone}'; choose one of {', '.join(BACKBONES)}.")
+    return SisegNetwork(backbone=BACKBONES[config.backbone](), width=config.width, guided=config.guided)
+
+
+def save_checkpoint(
+    path: Path, network: SisegNetwork, config: NetworkConfig, *, notes: Mapping[str, str] | None = None
+) -> None:
+    """Write a network in float16 with its configuration, in one step.
+
+    Parameters
+    ----------
+    path : Path
+        The file, ``*.safetensors`` as a rule.
+    network : SisegNetwork
+        Its parameters and running statistics are written; running statistics stay float32.
+    config : NetworkConfig
+        What it was built from.
+    notes : mapping, optional
+        More metadata, for people: data, recipe, seed.
+    """
+    state = {k: v.detach().cpu() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    stored = {k: (v if "running_" in k else v.to(torch.float16)).contiguous() for k, v in state.items()}
+    metadata = {"format": FORMAT, "config": json.dumps(asdict(config)), **(notes or {})}
+    temporary = path.with_name(path.name + ".partial")
+    save_file(stored, temporary, metadata)
+    os.replace(temporary, path)
+
+
+def read_config(path: Path) -> NetworkConfig:
+    """Read a checkpoint's configuration without its tensors.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged or not a checkpoint of sisegcli.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"No weights at {path}; give --weights a name or an existing .safetensors file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a safetensors file, or it is damaged; fetch it again or train one with 'sisegcli train'."
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} holds no sisegcli network (format {metadata.get('format', 'unknown')!r}); "
+            "use a file that 'sisegcli train' wrote."
+        )
+    try:
+        fields: dict[str, Any] = json.loads(metadata["config"])
+        fields["mean_displacement"] = tuple(fields.get("mean_displacement", (0.0, 0.0)))
+        return NetworkConfig(**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a configuration that this version cannot read; update sisegcli.") from error
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[SisegNetwork, NetworkConfig]:
+    """Read a network, in evaluation mode and float32, on a device.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged or not a checkpoint of sisegcli.
+    """
+    config = read_config(path)
+    try:
+        network = build_network(config)
+        with safe_open(path, framework="pt") as file:
+            state = {name: cast(Tensor, file.get_tensor(name)).float() for name in file.keys()}  # noqa: SIM118
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except (SafetensorError, OSError, RuntimeError, OptionError) as error:
+        raise CheckpointError(f"{path} does not fit the network that it names; fetch it again.") from error
+    lacking = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if lacking or unexpected:
+        raise CheckpointError(f"{path} does not fit the network that it names ({(lacking + unexpected)[0]}).")
+    return network.to(device, memory_format=torch.channels_last).eval(), config  # type: ignore[call-overload,no-any-return]
+
+
+def load_backbone_weights(network: SisegNetwork, path: Path) -> None:
+    """Load ImageNet parameters (``.pth`` or ``.safetensors``) into a network's backbone.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read safely or does not fit the backbone.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                state = {name: cast(Tensor, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        network.backbone.load_pretrained(state)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"No backbone weights at {path}.") from error
+    except Exception as error:  # torch.load raises whatever a foreign file provokes
+        raise CheckpointError(
+            f"{path} does not hold parameters of this backbone; torchvision's classification files and sisegcli's do."
+        ) from error

@@ -1,0 +1,110 @@
+"""Running a network on images of any size: shrink, pad, predict, bring back to the images' own grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from sisegcli.categories import IGNORE
+from sisegcli.devices import computes_in_bfloat16
+from sisegcli.grouping.resampling import resample
+from sisegcli.network.checkpoint import NetworkConfig
+from sisegcli.network.model import STRIDE, SisegNetwork, pad_to_alignment
+
+Image8 = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+class Predictor:
+    """Predicts displacement fields and boundary maps.
+
+    Parameters
+    ----------
+    network : SisegNetwork
+        The network, in evaluation mode on its device.
+    config : NetworkConfig
+        How it was trained.
+    device : torch.device
+        Where it is.
+    """
+
+    def __init__(self, network: SisegNetwork, config: NetworkConfig, device: torch.device) -> None:
+        self.network, self.config, self.device = network, config, device
+        self.half = computes_in_bfloat16(device)
+
+    def predict(
+        self, images: Sequence[Image8], things: Sequence[NDArray[np.int8]]
+    ) -> list[tuple[Floats, Floats]]:
+        """Predict a batch; images whose padded sizes agree go through the network together.
+
+        Parameters
+        ----------
+        images : sequence of (H, W, 3) arrays of uint8
+            RGB images; sizes may differ.
+        things : sequence of (H, W) arrays of int8
+            1 on thing pixels, 0 elsewhere, -1 where unknown.
+
+        Returns
+        -------
+        list of tuple
+            Displacement (y, x) in stride-4 pixels, (⌈H / 4⌉, ⌈W / 4⌉, 2) float32, and boundary in [0, 1],
+            (⌈H / 4⌉, ⌈W / 4⌉) float32, of each image.
+        """
+        prepared = [self._prepare(image, thing) for image, thing in zip(images, things, strict=True)]
+        buckets: dict[tuple[int, ...], list[int]] = {}
+        for number, (picture, _) in enumerate(prepared):
+            buckets.setdefault(tuple(picture.shape), []).append(number)
+        found: dict[int, tuple[Floats, Floats]] = {}
+        for numbers in buckets.values():
+            pictures = torch.cat([prepared[n][0] for n in numbers]).to(self.device, non_blocking=True)
+            guides = torch.cat([prepared[n][1] for n in numbers]).to(self.device, non_blocking=True)
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                displacement, boundary = self.network(pictures, guides if self.network.guided else None)
+            fields = displacement.float().permute(0, 2, 3, 1).cpu().numpy()
+            maps = boundary.float().sigmoid()[:, 0].cpu().numpy()
+            for number, field, edges in zip(numbers, fields, maps, strict=True):
+                found[number] = self._restore(field, edges, images[number].shape[:2])
+        return [found[number] for number in range(len(images))]
+
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        longest = self.config.long_side
+        scale = min(1.0, longest / max(height, width)) if longest else 1.0
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def _prepare(self, image: Image8, things: NDArray[np.int8]) -> tuple[torch.Tensor, torch.Tensor]:
+        height, width = self._size(*things.shape)
+        guide = Image.fromarray(np.where(things < 0, 128, np.where(things > 0, 255, 0)).astype(np.uint8))
+        picture = Image.fromarray(image)
+        if (width, height) != picture.size:
+            guide = guide.resize((width, height), Image.Resampling.BOX)
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+        x = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        g = torch.from_numpy(np.array(guide, np.float32) / 255)[None, None]
+        alignment = self.network.alignment
+        return pad_to_alignment(x, alignment), pad_to_alignment(g, alignment)
+
+    def _restore(self, field: Floats, edges: Floats, size: Sequence[int]) -> tuple[Floats, Floats]:
+        height, width = size
+        inner = self._size(height, width)
+        ratio = (inner[0] / height, inner[1] / width)
+        cells = (-(-inner[0] // STRIDE), -(-inner[1] // STRIDE))
+        field = field[: cells[0], : cells[1]] - np.array(self.config.mean_displacement, np.float32)
+        edges = edges[: cells[0], : cells[1]]
+        if inner == (height, width):
+            return np.ascontiguousarray(field), np.ascontiguousarray(edges)
+        shape = (-(-height // STRIDE), -(-width // STRIDE))
+        field = resample(field, shape, ratio) / np.array(ratio, np.float32)
+        return field, resample(edges, shape, ratio)
+
+
+def thing_map(mask: NDArray[np.int32], stuff: set[int]) -> NDArray[np.int8]:
+    """Return 1 on things of a semantic mask, 0 on stuff and background, -1 on ignored pixels."""
+    things = (mask >= 0).astype(np.int8)
+    for category in stuff:
+        things[mask == category] = 0
+    things[mask == IGNORE] = -1
+    return things

@@ -1,0 +1,106 @@
+"""The network of the paper: one backbone, two heads."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sisegcli.network.heads import CBR, DFM, join, pool_guide
+
+STRIDE = 4
+"""Image pixels for each pixel of the displacement field and of the boundary map."""
+
+
+class Backbone(Protocol):
+    """What heads and training need of a backbone."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """Map normalised images (N, 3, H, W) to features, finest first."""
+        ...
+
+    def depths(self) -> list[nn.Module]:
+        """Parts in order of depth."""
+        ...
+
+    def load_pretrained(self, state: dict[str, Tensor]) -> None:
+        """Load a published classification file's parameters."""
+        ...
+
+
+class SisegNetwork(nn.Module):
+    """Predicts the displacement field and the boundary map of images.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Feature levels; shared by both heads.
+    width : int
+        Channels of the heads.
+    guided : bool
+        Whether the heads also see which pixels belong to things (all categories as one: borders between categories
+        are hidden, so that they have to be found in the image).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *, backbone: Backbone, width: int = 64, guided: bool = False) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.guided = guided
+        channels = [c + int(guided) for c in backbone.channels]
+        self.dfm = DFM(channels=channels, strides=backbone.strides, width=width)
+        self.cbr = CBR(channels=channels, strides=backbone.strides, width=width)
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    @property
+    def alignment(self) -> int:
+        """Image sides must be multiples of this many pixels."""
+        return max(self.backbone.strides)
+
+    def forward(self, images: Tensor, guide: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Predict displacement and boundary logits of a batch.
+
+        Parameters
+        ----------
+        images : (N, 3, H, W) tensor of uint8 or float, 0 to 255
+            RGB images; H and W are multiples of `alignment`.
+        guide : (N, 1, H, W) tensor, optional
+            1 on thing pixels, 0 on background, 0.5 where unknown; unknown everywhere if it is left out.
+
+        Returns
+        -------
+        displacement : (N, 2, H / 4, W / 4) tensor
+            Offset (y, x) of each pixel to the centre of its object, in stride-4 pixels.
+        boundary : (N, 1, H / 4, W / 4) tensor
+            Logits of the boundary map.
+        """
+        x = (images.to(self.mean.dtype) - self.mean) / self.std
+        if x.is_contiguous(memory_format=torch.channels_last) or not x.is_cuda:
+            x = x.contiguous(memory_format=torch.channels_last)
+        levels = self.backbone(x)
+        if self.guided:
+            if guide is None:
+                guide = images.new_full((images.shape[0], 1, *images.shape[-2:]), 0.5, dtype=x.dtype)
+            levels = join(levels, pool_guide(guide.to(x.dtype), self.backbone.strides))
+        displacement: Tensor = self.dfm(levels)
+        boundary: Tensor = self.cbr(levels)
+        return displacement, boundary
+
+
+def pad_to_alignment(x: Tensor, alignment: int) -> Tensor:
+    """Repeat the last row and column of (N, C, H, W) until both sides are multiples of `alignment`."""
+    height, width = x.shape[-2:]
+    bottom, right = -height % alignment, -width % alignment
+    if not bottom and not right:
+        return x
+    return F.pad(x.float(), (0, right, 0, bottom), mode="replicate").to(x.dtype)

