@@ -105,9 +105,24 @@ def test_other_categories_are_noted_and_spurious():
     assert [row.name for row in report.categories] == ["cat", "lynx", "dog", "class-13"]
     care, feline, strange, same = report.notes
     assert care == "Read with care."
-    assert "Category 8 is feline in the predictions but cat in the ground truth" in feline
+    assert "name categories differently (8 is feline there, but cat in the truth): categories are" in feline
     assert "3 predictions are of categories without true objects (lynx, class-13)" in strange
     assert "same score" in same
+
+
+def test_names_that_nobody_gave_differ_from_none():
+    unnamed = Categories([Category(8, "class-8"), Category(12, "class-12")])
+    assert evaluate(perfect(TRUTH), TRUTH, categories=unnamed).notes == [
+        "All predictions have the same score, so their rank, and AP with it, is arbitrary."
+    ]
+
+
+def test_many_other_names_are_counted():
+    many = Categories(Category(n, f"name {n}") for n in range(8))
+    others = Categories(Category(n, f"word {n}") for n in range(8))
+    [note] = evaluate({"a": []}, GroundTruth({"a": TruthImage((1, 1), [])}, others), categories=many).notes
+    assert "(0 is name 0 there, but word 0 in the truth; " in note
+    assert "4 is name 4 there, but word 4 in the truth; and 3 more): categories" in note
 
 
 def test_more_than_100_predictions_are_noted():

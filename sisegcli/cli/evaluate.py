@@ -35,8 +35,8 @@ def evaluate(
         typer.Option(
             "--gt",
             metavar="DIR|FILE",
-            help="Ground truth: a VOC folder (SegmentationObject and SegmentationClass), a COCO file of instances, or a "
-            "folder with instances and masks of label PNGs.",
+            help="Ground truth: a VOC folder (SegmentationObject and SegmentationClass), a COCO file of instances, or "
+            "a folder with instances and masks of label PNGs.",
             show_default=False,
             rich_help_panel=INPUT,
         ),

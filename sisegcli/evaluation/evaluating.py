@@ -18,6 +18,9 @@ from sisegcli.instances import Instance
 VOC_IOUS = (0.25, 0.5, 0.7, 0.75)
 """Overlaps at which the literature on weak supervision gives VOC's AP."""
 
+SHOWN_NAMES = 5
+"""Differing names that a note lists; the rest are counted."""
+
 
 def evaluate(
     predictions: Mapping[str, Sequence[Instance]],
@@ -117,12 +120,18 @@ def _note_images(predicted: int, aligned: int, images: int) -> Iterable[str]:
 
 
 def _note_names(predicted: Categories, true: Categories) -> Iterable[str]:
-    for category, found in predicted.items():
-        if category in true and found.name != true.name(category):
-            yield (
-                f"Category {category} is {found.name} in the predictions but {true.name(category)} in the ground "
-                "truth; categories are compared by id, so the ids must agree."
-            )
+    unnamed = Categories()
+    other = [
+        f"{category} is {found.name} there, but {true.name(category)} in the truth"
+        for category, found in predicted.items()
+        if category in true and found.name not in (true.name(category), unnamed.name(category))
+    ]
+    if other:
+        more = f"; and {len(other) - SHOWN_NAMES} more" if len(other) > SHOWN_NAMES else ""
+        yield (
+            f"The predictions name categories differently ({'; '.join(other[:SHOWN_NAMES])}{more}): categories are "
+            "compared by id, so the ids must agree."
+        )
 
 
 def _note_figures(report: Report, matches: Sequence[Match]) -> Iterable[str]:
