@@ -40,5 +40,7 @@ def pick_device(name: str) -> torch.device:
 def computes_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 matrices in hardware, so that it pays to use them."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported())
+    # Builds without oneDNN (macOS) lack the operator.
+    there = device.type == "cpu" and torch._C._has_mkldnn
+    return there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

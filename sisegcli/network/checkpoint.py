@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -90,7 +89,7 @@ def save_checkpoint(
     metadata = {"format": FORMAT, "config": json.dumps(asdict(config)), **(notes or {})}
     temporary = path.with_name(path.name + ".partial")
     save_file(stored, temporary, metadata)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_config(path: Path) -> NetworkConfig:
@@ -119,7 +118,7 @@ def read_config(path: Path) -> NetworkConfig:
         fields: dict[str, Any] = json.loads(metadata["config"])
         fields["mean_displacement"] = tuple(fields.get("mean_displacement", (0.0, 0.0)))
         return NetworkConfig(**fields)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has a configuration that this version cannot read; update sisegcli.") from error
 
 
@@ -137,12 +136,12 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[Sis
         with safe_open(path, framework="pt") as file:
             state = {name: cast(Tensor, file.get_tensor(name)).float() for name in file.keys()}  # noqa: SIM118
         missing, unexpected = network.load_state_dict(state, strict=False)
-    except (SafetensorError, OSError, RuntimeError, OptionError) as error:
+    except (SafetensorError, OSError, OptionError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not fit the network that it names; fetch it again.") from error
     lacking = [name for name in missing if not name.endswith("num_batches_tracked")]
     if lacking or unexpected:
         raise CheckpointError(f"{path} does not fit the network that it names ({(lacking + unexpected)[0]}).")
-    return network.to(device, memory_format=torch.channels_last).eval(), config  # type: ignore[call-overload,no-any-return]
+    return network.to(device, memory_format=torch.channels_last).eval(), config  # type: ignore[call-overload]
 
 
 def load_backbone_weights(network: SisegNetwork, path: Path) -> None:
@@ -159,7 +158,8 @@ def load_backbone_weights(network: SisegNetwork, path: Path) -> None:
                 state = {name: cast(Tensor, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        network.backbone.load_pretrained(state)
+        ours = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
+        network.backbone.load_pretrained(ours or state)
     except FileNotFoundError as error:
         raise CheckpointError(f"No backbone weights at {path}.") from error
     except Exception as error:  # torch.load raises whatever a foreign file provokes

@@ -82,8 +82,8 @@ class DFM(nn.Module):
         self.merge = TopDown(channels=channels, strides=strides, width=width)
         self.hidden = Separable(width, 5)
         self.field = nn.Conv2d(width, 2, 1)
-        nn.init.zeros_(self.field.weight)
-        nn.init.zeros_(self.field.bias)
+        for parameter in self.field.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Map levels to a displacement field (N, 2, H / 4, W / 4)."""
@@ -100,7 +100,7 @@ class CBR(nn.Module):
         self.hidden = Separable(width)
         self.logit = nn.Conv2d(width, 1, 1)
         nn.init.zeros_(self.logit.weight)
-        nn.init.constant_(self.logit.bias, -2.0)
+        self.logit.bias = nn.Parameter(torch.full((1,), -2.0))
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Map levels to boundary logits (N, 1, H / 4, W / 4)."""

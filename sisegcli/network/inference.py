@@ -36,9 +36,7 @@ class Predictor:
         self.network, self.config, self.device = network, config, device
         self.half = computes_in_bfloat16(device)
 
-    def predict(
-        self, images: Sequence[Image8], things: Sequence[NDArray[np.int8]]
-    ) -> list[tuple[Floats, Floats]]:
+    def predict(self, images: Sequence[Image8], things: Sequence[NDArray[np.int8]]) -> list[tuple[Floats, Floats]]:
         """Predict a batch; images whose padded sizes agree go through the network together.
 
         Parameters
@@ -92,12 +90,13 @@ class Predictor:
         inner = self._size(height, width)
         ratio = (inner[0] / height, inner[1] / width)
         cells = (-(-inner[0] // STRIDE), -(-inner[1] // STRIDE))
-        field = field[: cells[0], : cells[1]] - np.array(self.config.mean_displacement, np.float32)
+        field = field[: cells[0], : cells[1]] - np.asarray(self.config.mean_displacement, np.float32)
         edges = edges[: cells[0], : cells[1]]
         if inner == (height, width):
             return np.ascontiguousarray(field), np.ascontiguousarray(edges)
         shape = (-(-height // STRIDE), -(-width // STRIDE))
-        field = resample(field, shape, ratio) / np.array(ratio, np.float32)
+        field = resample(field, shape, ratio)
+        field /= np.asarray(ratio, np.float32)
         return field, resample(edges, shape, ratio)
 
 

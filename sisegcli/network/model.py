@@ -17,10 +17,25 @@ STRIDE = 4
 class Backbone(Protocol):
     """What heads and training need of a backbone."""
 
-    channels: tuple[int, ...]
-    strides: tuple[int, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each level, finest first."""
+        ...
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Stride of each level, finest first."""
+        ...
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Means of red, green and blue to subtract, for colours in [0, 1]."""
+        ...
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviations to divide by, for colours in [0, 1]."""
+        ...
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """Map normalised images (N, 3, H, W) to features, finest first."""

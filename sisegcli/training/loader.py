@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,6 @@ class _Samples(Dataset[Sample | str]):
         self.maker = maker
 
     def __getitem__(self, number: int) -> Sample | str:
-        torch.set_num_threads(1)
         try:
             return self.maker.make(number)
         except (SisegError, OSError) as error:
@@ -69,12 +68,18 @@ def _collate(samples: list[Sample | str]) -> Batch | list[str]:
     if not good:
         return problems
 
-    def stack(name: str) -> Any:
+    def stack(name: str) -> Tensor:
         return torch.from_numpy(np.stack([getattr(s, name) for s in good]))
 
-    images = stack("image").permute(0, 3, 1, 2)
-    rest = (stack(name) for name in ("guide", "labels", "centres", "size", "doubtful"))
-    return Batch(images, *rest, problems)
+    return Batch(
+        images=stack("image").permute(0, 3, 1, 2),
+        guides=stack("guide"),
+        labels=stack("labels"),
+        centres=stack("centres"),
+        size=stack("size"),
+        doubtful=stack("doubtful"),
+        problems=problems,
+    )
 
 
 def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pin: bool = False) -> Iterator[Batch]:
@@ -102,12 +107,12 @@ def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pi
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
     )
-    failures = 0
+    failures, waiting = 0, list[str]()
     for batch in loader:
         if isinstance(batch, Batch):
-            failures = 0
-            yield batch
+            yield replace(batch, problems=waiting + batch.problems)
+            failures, waiting = 0, []
         else:
-            failures += 1
+            failures, waiting = failures + 1, waiting + batch
             if failures * batch_size > 2 * len(maker):
                 raise SisegError(f"No image could be used for training; the first reason: {batch[0]}")

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sisegcli.errors import CheckpointError, SisegError
 from sisegcli.devices import computes_in_bfloat16
+from sisegcli.errors import CheckpointError, SisegError
 from sisegcli.network.checkpoint import NetworkConfig, save_checkpoint
 from sisegcli.network.model import SisegNetwork
 from sisegcli.training.listener import TrainListener
@@ -89,7 +89,8 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             self.average.updates, self.step, self.elapsed = state["updates"], state["step"], state["elapsed"]
             self.field_sum, self.field_count = state["field_sum"], state["field_count"]
-        except (KeyError, RuntimeError, ValueError) as error:
+            self.means = state["means"]
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} does not fit this run; start a new one with --overwrite.") from error
 
     def save(self) -> None:
@@ -105,6 +106,7 @@ class Trainer:
             "elapsed": self.elapsed,
             "field_sum": self.field_sum,
             "field_count": self.field_count,
+            "means": self.means,
         }
         save_state(out / "last.pt", state)
         save_checkpoint(out / "weights.safetensors", self.average.network, self.tuned_config(), notes=self.notes())
@@ -119,7 +121,7 @@ class Trainer:
         }
 
     def tuned_config(self) -> NetworkConfig:
-        """The configuration with the mean displacement over the objects seen (IRNet subtracts it at inference)."""
+        """Return the configuration with the mean displacement over the objects seen, which IRNet subtracts."""
         mean = (self.field_sum / max(self.field_count, 1.0)).tolist()
         values = asdict(self.config)
         # Where centres are known the field has no free offset; the pair losses leave one.
@@ -131,9 +133,11 @@ class Trainer:
     def progress(self) -> float:
         """How much of the run is done, in [0, 1]."""
         if self.options.minutes is not None:
-            return min(1.0, self.elapsed / (60 * self.options.minutes))
-        epochs = self.options.epochs or self.recipe.epochs
-        return min(1.0, self.step * self.recipe.batch_size / (epochs * len(self.maker)))
+            done, total = self.elapsed, 60 * self.options.minutes
+        else:
+            epochs = self.recipe.epochs if self.options.epochs is None else self.options.epochs
+            done, total = self.step * self.recipe.batch_size, epochs * len(self.maker)
+        return min(1.0, done / total) if total > 0 else 1.0
 
     def steps(self) -> Iterator[Mapping[str, float]]:
         """Train; yield after every step its recent mean losses."""
@@ -167,17 +171,16 @@ class Trainer:
         terms = self._losses(displacement, boundary, batch)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(loss)):
-            raise SisegError(
-                f"The loss is no longer a number at step {self.step}; the last good weights are in "
-                f"{self.options.out / 'weights.safetensors'}: go on from them with a smaller --lr."
-            )
+            weights = self.options.out / "weights.safetensors"
+            way = f"go on from {weights} by --start, with" if weights.exists() else "start again with"
+            raise SisegError(f"The loss is no longer a number at step {self.step}; {way} a smaller --lr.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.update(self.network)
         things = batch.labels > 0
-        self.field_sum += (displacement.detach().float() * things[:, None]).sum((0, 2, 3)).double().cpu()
+        self.field_sum += (displacement.detach().float() * things[:, None]).sum((0, 2, 3)).cpu().double()
         self.field_count += float(things.sum())
         return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
 

@@ -65,11 +65,11 @@ class Shift:
         return grid[..., top : top + rows, left : left + columns]
 
     def first(self, grid: Tensor) -> Tensor:
-        """The first ends' values."""
+        """Return the first ends' values."""
         return self.window(grid, 0, 0)
 
     def second(self, grid: Tensor) -> Tensor:
-        """The second ends' values."""
+        """Return the second ends' values."""
         return self.window(grid, self.dy, self.dx)
 
     def highest_on_line(self, grid: Tensor) -> Tensor:

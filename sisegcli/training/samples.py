@@ -103,7 +103,7 @@ class SampleMaker:
         return image, mask
 
     def _category_labels(self, mask: NDArray[np.int32], source: int) -> NDArray[np.int32]:
-        """Number categories from 1; stuff is background of its own kind, so only things are objects."""
+        """Return category numbers from 1; stuff is background of its own kind, so only things are objects."""
         labels = np.where(mask >= 0, mask + 1, 0).astype(np.int32)
         for category in np.unique(mask[mask >= 0]):
             if not self.sources[source].categories.isthing(int(category)):
@@ -139,7 +139,7 @@ class SampleMaker:
             inside = mask[window] == item.category
             if host is None:
                 side, centre = crop * rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.9, 2) * crop
-                pixels = canvas.image[:: 8, :: 8].reshape(-1, 3)
+                pixels = canvas.image[::8, ::8].reshape(-1, 3)
             else:
                 host_mask = canvas.labels == host
                 ys, xs = np.nonzero(host_mask)
@@ -186,7 +186,7 @@ def _random_crop(
     size = (max(1, round((inner[2] - inner[0]) * scale)), max(1, round((inner[3] - inner[1]) * scale)))
     size = (min(size[0], crop), min(size[1], crop))
     picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=inner, reducing_gap=2.0)
-    shape = Image.fromarray(mask, mode="I").resize(size, Image.Resampling.NEAREST, box=inner)
+    shape = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST, box=inner)
     y, x = round(max(0.0, -top) * scale), round(max(0.0, -left) * scale)
     y, x = min(y, crop - size[1]), min(x, crop - size[0])
     out = np.full((crop, crop, 3), 124, np.uint8)
@@ -205,8 +205,7 @@ def _start(length: int, span: float, rng: np.random.Generator) -> float:
 def _jitter_colours(image: Image8, rng: np.random.Generator) -> Image8:
     """Brightness, contrast and colour balance, a little."""
     gain = float(np.exp(rng.normal(0, 0.15))) * np.exp(rng.normal(0, 0.06, 3))
-    table = np.arange(256, dtype=np.float32)[:, None]
-    table = (table - 128) * gain + 128 + rng.normal(0, 14)
+    table = (np.arange(256, dtype=np.float32)[:, None] - 128) * gain + 128 + rng.normal(0, 14)
     table = np.clip(table, 0, 255).astype(np.uint8)
     out = np.empty_like(image)
     for channel in range(3):

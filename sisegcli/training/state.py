@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a run's state in one step; tensors, numbers and strings only, so that it loads without pickle's risks."""
     temporary = path.with_name(path.name + ".partial")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_state(path: Path) -> dict[str, Any]:

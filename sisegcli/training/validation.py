@@ -55,4 +55,4 @@ class Validation:
         for pair in self.pairs:
             [found] = segmenter.segment([read_image(pair.image)], [reader.read(pair.mask)])
             predictions[pair.stem] = found.instances
-        return evaluate(predictions, self.truth).ap
+        return 100 * evaluate(predictions, self.truth).ap
