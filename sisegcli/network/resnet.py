@@ -59,7 +59,7 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         strides, inputs = [2], 64
-        stages: list[nn.Module] = []
+        stages: list[nn.Sequential] = []
         reached = 4
         for planes, count, stride in zip((64, 128, 256, 512), blocks, stage_strides, strict=True):
             stage = []
@@ -83,8 +83,8 @@ class ResNet(nn.Module):
 
     def depths(self) -> list[nn.Module]:
         """Parts in order of depth, for freezing the first ones."""
-        stem = nn.ModuleList([self.conv1, self.bn1])
-        return [stem, self.layer1, self.layer2, self.layer3, self.layer4]
+        stages = (self.layer1, self.layer2, self.layer3, self.layer4)
+        return [nn.ModuleList([self.conv1, self.bn1]), *(block for stage in stages for block in stage)]
 
     def load_pretrained(self, state: dict[str, Tensor]) -> None:
         """Load a torchvision classification file's parameters; its head is left out."""
