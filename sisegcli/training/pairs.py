@@ -34,8 +34,9 @@ def line_points(dy: int, dx: int) -> tuple[tuple[int, int], ...]:
     >>> line_points(1, 3)
     ((0, 0), (0, 1), (1, 2), (1, 3))
     """
+    if (dy, dx) < (0, 0):  # a line and its opposite cover the same points
+        return tuple((y + dy, x + dx) for y, x in reversed(line_points(-dy, -dx)))
     steps = max(abs(dy), abs(dx))
-    # Round half away from zero, so that a line and its opposite cover the same points.
     return tuple((_nearest(dy * i, steps), _nearest(dx * i, steps)) for i in range(steps + 1))
 
 

@@ -1,0 +1,184 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sisegcli.training.losses import centre_loss, pair_loss
+from sisegcli.training.pairs import Shift, line_points, pair_offsets
+
+torch.set_num_threads(1)
+
+LABELS = np.array(
+    [
+        [0, 0, 1, 1, -1, 0],
+        [0, 1, 1, 2, 2, 0],
+        [0, 1, 1, 2, 2, 0],
+        [3, 3, 0, 2, 2, -1],
+        [3, 0, 0, 0, 0, 0],
+    ]
+)
+SHIFTS = [Shift(*offset) for offset in pair_offsets(3)]
+
+
+def field_to_centroids(labels: np.ndarray) -> np.ndarray:
+    """The true displacement (2, h, w): to each object's centroid, 0 elsewhere."""
+    field = np.zeros((2, *labels.shape))
+    grid = np.mgrid[: labels.shape[0], : labels.shape[1]].astype(float)
+    for label in set(labels[labels > 0].tolist()):
+        inside = labels == label
+        field[:, inside] = grid[:, inside].mean(1, keepdims=True) - grid[:, inside]
+    return field
+
+
+def reference(displacement, boundary, labels, doubtful=None, q=0.7) -> dict[str, float]:
+    """The paper's three terms, with a loop over all pairs; arrays of a single image, `boundary` in [0, 1]."""
+    costs = {name: [] for name in ("inside", "outside", "across", "around", "pull", "rest")}
+    height, width = labels.shape
+    for dy, dx in ((s.dy, s.dx) for s in SHIFTS):
+        for y in range(height):
+            for x in range(width):
+                second = (y + dy, x + dx)
+                if not (0 <= second[0] < height and 0 <= second[1] < width):
+                    continue
+                a, b = labels[y, x], labels[second]
+                if a < 0 or b < 0:
+                    continue
+                r = 1 - max(boundary[y + step_y, x + step_x] for step_y, step_x in line_points(dy, dx))
+                difference = displacement[:, y, x] - displacement[:, second[0], second[1]]
+                if a == b and a > 0:
+                    unsure = doubtful is not None and doubtful[y, x]
+                    costs["inside"].append((1 - r**q) / q if unsure else -math.log(r))
+                    costs["pull"].append(abs(difference[0] - dy) + abs(difference[1] - dx))
+                elif a == b:
+                    costs["outside"].append(-math.log(r))
+                    costs["rest"].append(abs(difference).sum())
+                else:
+                    costs["across" if a and b else "around"].append(-math.log(1 - r))
+    mean = {name: sum(values) / max(len(values), 1) for name, values in costs.items()}
+    cuts = [mean[name] for name in ("across", "around") if costs[name]]
+    return {
+        "object_displacement": mean["pull"],
+        "background_displacement": mean["rest"],
+        "boundary": 0.5 * mean["inside"] + 0.5 * mean["outside"] + (sum(cuts) / len(cuts) if cuts else 0.0),
+    }
+
+
+def tensors(seed, labels=LABELS):
+    rng = np.random.default_rng(seed)
+    displacement = rng.normal(scale=2, size=(2, *labels.shape))
+    logits = rng.normal(scale=2, size=labels.shape)
+    return displacement, logits, torch.from_numpy(displacement)[None], torch.from_numpy(logits)[None, None]
+
+
+@pytest.mark.parametrize("doubtful", [None, LABELS == 1, LABELS > 0])
+@given(st.integers(0, 99))
+def test_the_loss_equals_the_double_loop(doubtful, seed):
+    displacement, logits, d, b = tensors(seed)
+    unsure = None if doubtful is None else torch.from_numpy(doubtful)[None]
+    found = pair_loss(d, b, torch.from_numpy(LABELS)[None], SHIFTS, doubtful=unsure)
+    expected = reference(displacement, 1 / (1 + np.exp(-logits)), LABELS, doubtful)
+    for name, value in expected.items():
+        assert getattr(found, name).item() == pytest.approx(value, rel=1e-4), name
+    assert found.total().item() == pytest.approx(sum(expected.values()), rel=1e-4)
+
+
+@pytest.mark.parametrize("kinds", [[1], [0], [-1], [0, 1], [1, 2], [-1, 2]])
+def test_kinds_of_pairs_may_be_lacking(kinds):
+    labels = np.resize(np.array(kinds), LABELS.shape)
+    displacement, logits, d, b = tensors(1)
+    found = pair_loss(d, b, torch.from_numpy(labels)[None], SHIFTS)
+    for name, value in reference(displacement, 1 / (1 + np.exp(-logits)), labels).items():
+        assert getattr(found, name).item() == pytest.approx(value, rel=1e-4), name
+
+
+def test_a_batch_is_one_set_of_pairs():
+    _, _, d, b = tensors(2)
+    _, _, other_d, other_b = tensors(3)
+    labels = torch.from_numpy(LABELS)[None]
+    nothing = torch.full_like(labels, -1)
+    alone = pair_loss(d, b, labels, SHIFTS)
+    both = pair_loss(torch.cat((d, other_d)), torch.cat((b, other_b)), torch.cat((labels, nothing)), SHIFTS)
+    assert both.total().item() == pytest.approx(alone.total().item(), rel=1e-5)
+
+
+def test_the_true_field_and_boundary_cost_nothing():
+    labels = torch.from_numpy(LABELS)[None]
+    field = torch.from_numpy(field_to_centroids(LABELS))[None]
+    loss = pair_loss(field, torch.zeros(1, 1, 5, 6), labels, SHIFTS)
+    assert loss.object_displacement.item() == pytest.approx(0, abs=1e-5)
+    assert loss.background_displacement.item() == 0
+    moved = pair_loss(field + 7, torch.zeros(1, 1, 5, 6), labels, SHIFTS)  # the pairs leave one offset open
+    assert moved.object_displacement.item() == pytest.approx(0, abs=1e-5)
+    # One object above, background below, and a row between them whose cells are ignored.
+    striped = torch.tensor([1, 1, -1, 0, 0]).view(1, 5, 1).expand(1, 5, 6)
+    border = torch.full((1, 1, 5, 6), -40.0)
+    border[:, :, 2] = 40
+    assert pair_loss(field, border, striped, SHIFTS).boundary.item() == pytest.approx(0, abs=1e-6)
+    assert pair_loss(field, -border, striped, SHIFTS).boundary.item() > 10
+
+
+def test_rare_borders_between_objects_weigh_as_much_as_those_with_background():
+    labels = torch.zeros(1, 9, 9, dtype=torch.int64)
+    labels[:, 1:8, 1:4], labels[:, 4, 4] = 1, 2
+    logits = torch.full((1, 1, 9, 9), -3.0, requires_grad=True)
+    shifts = [Shift(0, 1), Shift(1, 0)]
+    pair_loss(torch.zeros(1, 2, 9, 9), logits, labels, shifts).boundary.backward()
+    assert -logits.grad[0, 0, 4, 4].item() > 3 * -logits.grad[0, 0, 1, 1].item()
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize("unsure", [False, True])
+def test_gradients_are_finite(size, unsure):
+    labels = torch.from_numpy(LABELS)[None]
+    _, _, d, b = tensors(4)
+    d, b = (d * size).float().requires_grad_(), (b * size).float().requires_grad_()
+    doubtful = labels == 2 if unsure else None
+    loss = pair_loss(d, b, labels, SHIFTS, doubtful=doubtful).total()
+    loss = loss + centre_loss(d, torch.zeros_like(d), torch.ones(1, 5, 6), (labels > 0).float(), labels == 2)
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert bool(torch.isfinite(d.grad).all()) and bool(torch.isfinite(b.grad).all())
+
+
+def test_half_precision_goes_in_and_full_comes_out():
+    _, _, d, b = tensors(5)
+    labels = torch.from_numpy(LABELS)[None]
+    half, full = (pair_loss(d.to(t), b.to(t), labels, SHIFTS).total() for t in (torch.bfloat16, torch.float32))
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(full.item(), rel=0.02)
+
+
+def test_doubt_bounds_what_a_pair_costs():
+    labels = torch.ones(1, 1, 2, dtype=torch.int64)
+    boundary = torch.full((1, 1, 1, 2), 60.0)
+    field = torch.zeros(1, 2, 1, 2)
+    sure = pair_loss(field, boundary, labels, [Shift(0, 1)], doubtful=labels > 1)
+    unsure = pair_loss(field, boundary, labels, [Shift(0, 1)], doubtful=labels > 0)
+    assert sure.boundary.item() == pytest.approx(30)
+    assert unsure.boundary.item() == pytest.approx(0.5 / 0.7)
+
+
+# -- known centres -----------------------------------------------------------------------------------------------------
+
+
+def test_votes_for_the_true_centres_cost_nothing():
+    target = torch.from_numpy(field_to_centroids(LABELS))[None].float()
+    weight = torch.from_numpy(LABELS > 0)[None].float()
+    size = torch.full((1, 5, 6), 3.0)
+    assert centre_loss(target, target, size, weight, weight > 0).item() == 0
+    assert centre_loss(target + 1, target, size, weight, weight > 1).item() > 0.1
+    wrong = torch.where(weight[:, None] > 0, target, 99)  # cells that weigh nothing may say anything
+    assert centre_loss(wrong, target, size, weight, weight > 1).item() == 0
+    assert centre_loss(wrong, target, size, 0 * weight, weight > 1).item() == 0
+
+
+def test_centre_loss_by_hand():
+    displacement = torch.tensor([[[[3.0, 0.0]], [[-1.0, 5.0]]]])  # |error| 4 and 5
+    size = torch.tensor([[[8.0, 2.0]]])  # small objects count as 4 wide
+    weight = torch.tensor([[[1.0, 3.0]]])
+    doubtful = torch.tensor([[[False, True]]])
+    found = centre_loss(displacement, torch.zeros_like(displacement), size, weight, doubtful)
+    assert found.item() == pytest.approx((1 * 2 * 0.5 + 3 * 1.5 * 1.25 / 1.75) / 4)
