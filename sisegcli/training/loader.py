@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,6 +63,11 @@ class _From(Sampler[int]):
             number += 1
 
 
+def _ignore_interrupts(_worker: int) -> None:
+    # Ctrl-C reaches all processes of a terminal; the main one decides when to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _collate(samples: list[Sample | str]) -> Batch | list[str]:
     problems = [s for s in samples if isinstance(s, str)]
     good = [s for s in samples if not isinstance(s, str)]
@@ -106,6 +112,7 @@ def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pi
         collate_fn=_collate,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=_ignore_interrupts,
     )
     failures, waiting = 0, list[str]()
     for batch in loader:

@@ -23,6 +23,7 @@ from sisegcli.network.checkpoint import (
 )
 from sisegcli.network.efficientnet_lite import pretrained_state
 from sisegcli.network.model import SisegNetwork
+from sisegcli.running.interrupts import Interrupts
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer, log_line
 from sisegcli.training.objects import ObjectBank, Source, collect_objects
@@ -141,19 +142,25 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
             note({"step": trainer.step, "seconds": trainer.elapsed, "val_ap": ap})
             listener.validated(trainer.step, ap, better)
 
+        noted = trainer.step
         try:
-            for means in trainer.steps():
-                listener.stepped(trainer.step, trainer.progress(), means)
-                if trainer.step % LOG_EVERY == 0:
-                    note({"step": trainer.step, "seconds": trainer.elapsed, **means})
-                if trainer.step % options.save_every == 0:
-                    trainer.save()
-                if trainer.step % options.val_every == 0:
-                    validate()
+            # Ctrl-C waits for the end of a step: half of one could not be continued exactly.
+            with Interrupts() as interrupts:
+                for means in trainer.steps():
+                    listener.stepped(trainer.step, trainer.progress(), means)
+                    if trainer.step % LOG_EVERY == 0:
+                        note({"step": trainer.step, "seconds": trainer.elapsed, **means})
+                        noted = trainer.step
+                    if trainer.step % options.save_every == 0:
+                        trainer.save()
+                    if trainer.step % options.val_every == 0:
+                        validate()
+                    if interrupts.noted:
+                        raise KeyboardInterrupt
         except KeyboardInterrupt:
             interrupted = True
         trainer.save()
-        if trainer.step % LOG_EVERY:
+        if trainer.step > noted:
             note({"step": trainer.step, "seconds": trainer.elapsed, **trainer.means})
         if not interrupted and trainer.step % options.val_every:
             validate()

