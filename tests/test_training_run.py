@@ -292,6 +292,19 @@ def test_a_broken_image_costs_itself_alone(options, tmp_path):
     assert heard.problems == summary.problems  # once, though it came up in every pass
 
 
+def test_a_broken_image_does_not_disturb_resuming(options, tmp_path):
+    folder = tmp_path / "broken"
+    write_voc(folder, draw_scenes(3, seed=6, size=(80, 96)), split="train")
+    (folder / "JPEGImages" / "scene-02.jpg").write_bytes(b"broken")
+    options = replace(options, data=(folder,), batch_size=1, epochs=2)  # one batch a pass has nothing in it
+    whole, parts = (replace(options, out=options.out / name) for name in ("whole", "parts"))
+    train(whole)
+    for step in range(1, 6):
+        train(replace(parts, resume=step > 1), Heard(stop_after=step))
+    train(replace(parts, resume=True))
+    assert differing(state(whole), state(parts)) == []
+
+
 def test_data_may_lie_in_several_folders(options, scenes):
     heard = Heard()
     train(replace(options, data=(scenes, scenes), epochs=0), heard)

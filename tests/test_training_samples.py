@@ -465,3 +465,10 @@ def test_no_image_at_all_ends_the_run(tmp_path):
         pair.image.write_bytes(b"broken")
     with pytest.raises(SisegError, match=r"No image could be used for training; the first reason: .*\.png"):
         take(SampleMaker((source,), None, STILL, seed=0), 1)
+
+
+@pytest.mark.gpu
+def test_batches_are_pinned_for_a_gpu(pasting):
+    batch = next(batches(pasting, start=0, batch_size=2, workers=0, pin=True))
+    assert batch.images.is_pinned() and batch.labels.is_pinned()
+    assert batch.to(torch.device("cuda")).guides.is_cuda

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,10 @@ from sisegcli.training.samples import Sample, SampleMaker
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of a step, as tensors; see `Sample` for shapes. `problems` says which images could not be used."""
+    """Samples of a step, as tensors; see `Sample` for shapes.
+
+    `problems` says which images could not be used, `following` is the number of the sample after these.
+    """
 
     images: Tensor
     guides: Tensor
@@ -27,16 +30,20 @@ class Batch:
     size: Tensor
     doubtful: Tensor
     problems: list[str]
+    following: int = 0
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device; guides become 0, 0.5 and 1."""
+        moved = self._each(lambda x: x.to(device, non_blocking=True))
+        return replace(moved, guides=moved.guides.float()[:, None] / 2)
 
-        def move(x: Tensor) -> Tensor:
-            return x.to(device, non_blocking=True)
+    def pin_memory(self) -> Batch:
+        """Move to memory from which a GPU copies by itself; the loader calls it."""
+        return self._each(Tensor.pin_memory)
 
-        guides = move(self.guides).float()[:, None] / 2
-        labels, centres, size = move(self.labels), move(self.centres), move(self.size)
-        return Batch(move(self.images), guides, labels, centres, size, move(self.doubtful), self.problems)
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tensors: dict[str, Any] = {k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **tensors)
 
 
 class _Samples(Dataset[Sample | str]):
@@ -115,9 +122,9 @@ def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pi
         worker_init_fn=_ignore_interrupts,
     )
     failures, waiting = 0, list[str]()
-    for batch in loader:
+    for number, batch in enumerate(loader, start=1):
         if isinstance(batch, Batch):
-            yield replace(batch, problems=waiting + batch.problems)
+            yield replace(batch, problems=waiting + batch.problems, following=start + number * batch_size)
             failures, waiting = 0, []
         else:
             failures, waiting = failures + 1, waiting + batch

@@ -71,7 +71,7 @@ class Trainer:
         groups = [{"params": heads, "peak": recipe.lr}, {"params": backbone, "peak": recipe.lr / 10}]
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=1e-2)
         self.half = computes_in_bfloat16(device)
-        self.step, self.elapsed = 0, 0.0
+        self.step, self.following, self.elapsed = 0, 0, 0.0
         self.means: dict[str, float] = {}
         self.field_sum, self.field_count = torch.zeros(2, dtype=torch.float64), 0.0
 
@@ -89,7 +89,7 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             self.average.updates, self.step, self.elapsed = state["updates"], state["step"], state["elapsed"]
             self.field_sum, self.field_count = state["field_sum"], state["field_count"]
-            self.means = state["means"]
+            self.following, self.means = state["following"], state["means"]
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} does not fit this run; start a new one with --overwrite.") from error
 
@@ -103,6 +103,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "updates": self.average.updates,
             "step": self.step,
+            "following": self.following,
             "elapsed": self.elapsed,
             "field_sum": self.field_sum,
             "field_count": self.field_count,
@@ -144,7 +145,7 @@ class Trainer:
         recipe = self.recipe
         stream = batches(
             self.maker,
-            start=self.step * recipe.batch_size,
+            start=self.following,
             batch_size=recipe.batch_size,
             workers=self.options.workers,
             pin=self.device.type == "cuda",
@@ -156,7 +157,7 @@ class Trainer:
             for sentence in batch.problems:
                 self.listener.problem(sentence)
             losses = self._learn(batch.to(self.device))
-            self.step += 1
+            self.step, self.following = self.step + 1, batch.following
             self.elapsed += time.monotonic() - started
             for name, value in losses.items():
                 self.means[name] = value if name not in self.means else 0.98 * self.means[name] + 0.02 * value
