@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -10,10 +11,14 @@ from draw_scenes import draw_scenes, write_voc
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from sisegcli.data.masks import MaskReader
 from sisegcli.errors import CheckpointError, LayoutError, OptionError, OutputError, SisegError
+from sisegcli.evaluation import evaluate, load_voc_truth
+from sisegcli.instances import Segmentation
+from sisegcli.methods import ComponentsMethod
 from sisegcli.network.checkpoint import NetworkConfig, build_network, load_checkpoint, save_checkpoint
 from sisegcli.network.efficientnet_lite import EfficientNetLite
-from sisegcli.training import loop, run
+from sisegcli.training import loop, run, validation
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer, train_mode
 from sisegcli.training.losses import PairLoss
@@ -55,7 +60,7 @@ class Heard(TrainListener):
 
     def __init__(self, stop_after=None):
         self.stop_after, self.steps, self.records, self.problems, self.tasks = stop_after, [], [], [], []
-        self.start, self.parts = None, 0
+        self.start, self.parts, self.aps = None, 0, []
 
     def preparing(self, what, total):
         self.tasks.append((what, total))
@@ -71,6 +76,9 @@ class Heard(TrainListener):
         self.records.append(dict(record))
         if step == self.stop_after:
             raise KeyboardInterrupt
+
+    def validated(self, step, ap, best):
+        self.aps.append((step, ap, best))
 
     def problem(self, sentence):
         self.problems.append(sentence)
@@ -309,6 +317,83 @@ def test_data_may_lie_in_several_folders(options, scenes):
     heard = Heard()
     train(replace(options, data=(scenes, scenes), epochs=0), heard)
     assert heard.start[0] == 8
+
+
+# -- validation --------------------------------------------------------------------------------------------------------
+
+
+class Scripted:
+    """Stands for `Segmenter`: components of the mask, or nothing in the second and fourth validation."""
+
+    built = 0
+
+    @classmethod
+    def from_network(cls, network, config, *, device, categories):
+        assert not network.training and config.guided and categories.name(1) == "apple"
+        cls.built += 1
+        return cls() if cls.built % 2 else Blind()
+
+    def segment(self, images, masks):
+        assert images[0].shape[:2] == masks[0].shape
+        return ComponentsMethod().segment(images, masks)
+
+
+class Blind:
+    def segment(self, images, masks):
+        return [Segmentation([])]
+
+
+def test_the_best_weights_are_kept(options, scenes, monkeypatch):
+    monkeypatch.setattr(validation, "Segmenter", Scripted)
+    monkeypatch.setattr(Scripted, "built", 0)
+    heard = Heard()
+    summary = train(replace(options, val=scenes, val_every=2, epochs=2.5), heard)
+    truth = load_voc_truth(scenes)
+    reader = MaskReader()
+    components = {
+        stem: ComponentsMethod().segment([], [reader.read(scenes / "SegmentationClass" / f"{stem}.png")])[0].instances
+        for stem in truth.images
+    }
+    ap = 100 * evaluate(components, truth).ap
+    assert 1 < ap < 100
+    # After steps 2 and 4, and at the end; blind the second time, and the third is no better than the first.
+    assert heard.aps == [(2, pytest.approx(ap), True), (4, 0, False), (5, pytest.approx(ap), False)]
+    assert summary.best_ap == pytest.approx(ap)
+    assert summary.weights == options.out / "best.safetensors"
+    assert notes(summary.weights)["steps"] == "2" and notes(options.out / "weights.safetensors")["steps"] == "5"
+    assert [line["val_ap"] for line in log(options) if "val_ap" in line] == pytest.approx([ap, 0, ap], rel=1e-4)
+    # A resumed run remembers what was best.
+    heard = Heard()
+    summary = train(replace(options, val=scenes, val_every=2, epochs=3, resume=True), heard)
+    assert heard.aps == [(6, 0, False)]
+    assert summary.best_ap == pytest.approx(ap) and notes(summary.weights)["steps"] == "2"
+
+
+def test_validation_needs_instances(options, scenes, tmp_path):
+    folder = tmp_path / "plain"
+    shutil.copytree(scenes, folder, ignore=shutil.ignore_patterns("SegmentationObject"))
+    with pytest.raises(SisegError, match="plain"):
+        train(replace(options, val=folder))
+    with pytest.raises(SisegError, match="nowhere"):
+        train(replace(options, val=tmp_path / "nowhere"))
+    assert not options.out.exists()
+
+
+def test_validation_takes_an_even_part_of_many_images(scenes):
+    cpu = torch.device("cpu")
+    names = [f"scene-0{number}" for number in range(1, 5)]
+    assert [p.stem for p in validation.Validation(scenes, None, cpu).pairs] == names
+    assert [p.stem for p in validation.Validation(scenes, "train", cpu, limit=2).pairs] == names[::2]
+    assert [p.stem for p in validation.Validation(scenes, None, cpu, limit=1).pairs] == names[:1]
+
+
+@pytest.mark.skipif(not hasattr(validation.Segmenter, "from_network"), reason="the segmenter is not there yet")
+def test_the_network_is_measured(options, scenes):
+    heard = Heard()
+    summary = train(replace(options, val=scenes, epochs=0.5), heard)
+    [(step, ap, best)] = heard.aps
+    assert step == 1 and best and 1 < ap <= 100
+    assert summary.best_ap == ap
 
 
 # -- what cannot be done -----------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
                     path,
                     trainer.average.network,
                     trainer.tuned_config(),
-                    notes={**trainer.notes(), "val_ap": f"{ap:.2f}"},
+                    notes={**trainer.notes(), "val_ap": str(ap)},
                 )
             note({"step": trainer.step, "seconds": trainer.elapsed, "val_ap": ap})
             listener.validated(trainer.step, ap, better)
