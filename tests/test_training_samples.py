@@ -457,6 +457,9 @@ def test_broken_images_are_named_and_the_rest_goes_on(tmp_path):
     named = {number for number in range(3) if any(str(source.pairs[number].image) in p for p in problems)}
     assert named == {0, 1, 2}  # also those of batches in which nothing is left
     assert all(1 <= len(batch.images) <= 2 for batch in found)
+    alone = list(itertools.islice(batches(maker, start=0, batch_size=1, workers=0), 4))
+    assert sum(len(batch.problems) for batch in alone[1:]) >= 3
+    assert [batch.following for batch in alone] == sorted({batch.following for batch in alone})
 
 
 def test_no_image_at_all_ends_the_run(tmp_path):
