@@ -21,8 +21,8 @@ Images = Sequence[NDArray[np.uint8]]
 Masks = Sequence[NDArray[np.int32]]
 Labels = NDArray[np.int32]
 
-HALF_SCORE_AREA = 1000
-"""Area at which a baseline's score is one half, in pixels."""
+SURE_SHARE = 0.25
+"""Share of the image from which a baseline's instance scores 1."""
 
 
 class Method(Protocol):
@@ -54,8 +54,8 @@ def needs_images(method: Method) -> bool:
 class _Baseline:
     """What the baselines share: they see the mask only, and believe large instances more.
 
-    The score of an instance of A pixels is A / (A + 1000): in (0, 1), and in the order of area, since in a mask small
-    regions are the ones that are most often crumbs.
+    The score of an instance is four times its share of the image, at most 1, since in a mask small regions are the ones
+    that are most often crumbs.
     """
 
     needs_images: ClassVar[bool] = False
@@ -75,7 +75,9 @@ class _Baseline:
     def _segment(self, mask: Labels) -> Segmentation:
         labels, categories = self._label(mask)
         areas = np.bincount(labels.ravel(), minlength=1).tolist()
-        scores = {label: areas[label] / (areas[label] + HALF_SCORE_AREA) for label in categories if label < len(areas)}
+        scores = {
+            label: min(1.0, areas[label] / (SURE_SHARE * mask.size)) for label in categories if label < len(areas)
+        }
         kept = {
             label: categories[label]
             for label, score in scores.items()
@@ -88,7 +90,7 @@ class _Baseline:
 
 
 class ComponentsMethod(_Baseline):
-    """Each connected component of a thing category is an instance; stuff is one segment.
+    """Each 4-connected component of a thing category is an instance; stuff is one segment.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ class ComponentsMethod(_Baseline):
     """
 
     def _label(self, mask: Labels) -> tuple[Labels, Mapping[int, int]]:
-        return label_components(mask, stuff=self._stuff)
+        return label_components(mask, stuff=self._stuff, connectivity=4)
 
 
 class WatershedMethod(_Baseline):

@@ -1,1 +1,176 @@
-class Segmenter: ...
+"""The one object that does the whole job in memory: images and semantic masks in, instances out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sisegcli.categories import Categories
+from sisegcli.data.masks import normalise
+from sisegcli.devices import pick_device
+from sisegcli.errors import CheckpointError, ImageError
+from sisegcli.grouping.group import group
+from sisegcli.grouping.options import Edges, GroupingOptions
+from sisegcli.instances import Instance, Segmentation, instances_from_labels
+from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
+from sisegcli.network.inference import Predictor, thing_map
+from sisegcli.network.model import SisegNetwork
+from sisegcli.shipped import weights_path
+
+Images = Sequence[NDArray[np.uint8]]
+Floats = NDArray[np.float32]
+Masks = Sequence[NDArray[np.int32]]
+
+
+class Segmenter:
+    """Turns images with semantic masks into instances.
+
+    Parameters
+    ----------
+    weights : str or Path
+        Name of weights that ship, or a file that ``sisegcli train`` wrote.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    categories : Categories, optional
+        Tells which categories are stuff; all are things without it.
+    refine : bool
+        Move borders by the random walk.
+    edges : str
+        ``keep``: the mask is trusted, only borders between instances move. ``refine``: outer edges move as well.
+    min_area : int
+        Instances with fewer pixels are removed.
+    min_score : float
+        Instances with a lower score are removed.
+    background, ignore : int or None
+        Values of `predict`'s masks that belong to no category, and that are unknown.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are missing, foreign or damaged.
+    OptionError
+        If there is no such device.
+
+    Examples
+    --------
+    >>> image, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+    >>> mask[8:40, 8:40] = 15
+    >>> [(found.category, found.box) for found in Segmenter().predict(image, mask)]
+    [(15, (8, 8, 32, 32))]
+    """
+
+    def __init__(
+        self,
+        weights: str | Path = "default",
+        *,
+        device: str = "auto",
+        categories: Categories | None = None,
+        refine: bool = True,
+        edges: Edges = "keep",
+        min_area: int = 0,
+        min_score: float = 0.0,
+        background: int | None = 0,
+        ignore: int | None = 255,
+    ) -> None:
+        place = pick_device(device)
+        network, config = load_checkpoint(weights_path(weights), place)
+        self._set(network, config, place, categories, refine=refine, edges=edges)
+        self.min_area, self.min_score = min_area, min_score
+        self.background, self.ignore = background, ignore
+
+    @classmethod
+    def from_network(
+        cls,
+        network: SisegNetwork,
+        config: NetworkConfig,
+        *,
+        device: torch.device,
+        categories: Categories | None = None,
+    ) -> Segmenter:
+        """Wrap a network that is in memory already."""
+        segmenter = cls.__new__(cls)
+        segmenter._set(network, config, device, categories)
+        segmenter.min_area, segmenter.min_score = 0, 0.0
+        segmenter.background, segmenter.ignore = 0, 255
+        return segmenter
+
+    def _set(
+        self,
+        network: SisegNetwork,
+        config: NetworkConfig,
+        device: torch.device,
+        categories: Categories | None,
+        **asked: Any,
+    ) -> None:
+        self.predictor = Predictor(network, config, device)
+        try:
+            self.options = replace(GroupingOptions(**config.grouping), **asked)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise CheckpointError(
+                "These weights ask for a grouping that this version lacks; update sisegcli."
+            ) from error
+        self.stuff = {category.id for category in (categories or Categories()).values() if not category.isthing}
+
+    def predict(self, image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> list[Instance]:
+        """Find the instances of one image.
+
+        Parameters
+        ----------
+        image : (H, W, 3) array of uint8
+            RGB image.
+        mask : (H, W) array of ints
+            Semantic mask: category ids, and the values of `background` and `ignore`.
+
+        Returns
+        -------
+        list of Instance
+            Disjoint instances that cover the mask's categories, best score first.
+
+        Raises
+        ------
+        ImageError
+            If image and mask differ in size or shape.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.shape[:2] != mask.shape:
+            raise ImageError(
+                f"An image of shape {image.shape} and a mask of shape {mask.shape} do not fit; "
+                "give (H, W, 3) and (H, W)."
+            )
+        [found] = self.segment([image], [normalise(mask, self.background, self.ignore)])
+        return found.instances
+
+    def segment(self, images: Images, masks: Masks) -> list[Segmentation]:
+        """Segment a batch.
+
+        Parameters
+        ----------
+        images : sequence of (H, W, 3) arrays of uint8
+            RGB images; sizes may differ.
+        masks : sequence of (H, W) arrays of int32
+            Semantic masks in memory: category ids, `BACKGROUND` and `IGNORE`.
+        """
+        things = [thing_map(mask, self.stuff) for mask in masks]
+        fields = self.predictor.predict(images, things)
+        if self.options.edges == "refine":
+            # Where the mask's edges are not to be trusted, only what the image alone shows counts.
+            blind = self.predictor.predict(images, [np.full_like(thing, -1) for thing in things])
+            outer: list[Floats | None] = [edges for _, edges in blind]
+        else:
+            outer = [None] * len(fields)
+        return [self._segment(mask, *pair, edges) for mask, pair, edges in zip(masks, fields, outer, strict=True)]
+
+    def _segment(
+        self, mask: NDArray[np.int32], displacement: Floats, boundary: Floats, outer: Floats | None
+    ) -> Segmentation:
+        found = group(mask, displacement, boundary, self.options, outer=outer, stuff=self.stuff)
+        instances = instances_from_labels(found.labels, found.categories, found.scores)
+        kept = [i for i in instances if i.area >= self.min_area and i.score >= self.min_score]
+        kept.sort(key=lambda i: -i.score)
+        gone = sum(i.area for i in instances) - sum(i.area for i in kept)
+        return Segmentation(kept, len(instances) - len(kept), gone, displacement, boundary)

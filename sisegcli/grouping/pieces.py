@@ -106,39 +106,38 @@ def _absorb(labels: Labels, regions: Labels, smallest: float, least: int) -> Lab
     region[labels.ravel()] = regions.ravel()
     whole = np.bincount(region, area)
     limit = np.maximum(least, smallest * whole[region])
-    small = (area > 0) & (area < limit)
-    if not small.any():
+    if not ((area > 0) & (area < limit)).any():
         return labels
-    contacts: list[dict[int, int]] = [{} for _ in range(count)]
-    first, second, length, _ = borders(labels, regions, None)
+    touching: list[dict[int, int]] = [{} for _ in range(count)]
+    first, second, length, _ = contacts(labels, region, None)
     for a, b, n in zip(first.tolist(), second.tolist(), length.tolist(), strict=True):
-        contacts[a][b] = contacts[b][a] = n
+        touching[a][b] = touching[b][a] = n
     owner = np.arange(count)
-    for piece in sorted(np.flatnonzero(small).tolist(), key=lambda p: area[p]):
-        if not contacts[piece] or area[piece] >= limit[piece]:
+    for piece in sorted(np.flatnonzero((area > 0) & (area < limit)).tolist(), key=lambda p: area[p]):
+        if not touching[piece] or area[piece] >= limit[piece]:
             continue
-        target = max(contacts[piece], key=lambda other: (contacts[piece][other], -other))
+        target = max(touching[piece], key=lambda other: (touching[piece][other], -other))
         owner[piece] = target
         area[target] += area[piece]
-        for other, n in contacts[piece].items():
-            del contacts[other][piece]
+        for other, n in touching[piece].items():
+            del touching[other][piece]
             if other != target:
-                contacts[other][target] = contacts[target][other] = contacts[target].get(other, 0) + n
+                touching[other][target] = touching[target][other] = touching[target].get(other, 0) + n
     while not np.array_equal(owner[owner], owner):
         owner = owner[owner]
     _, dense = np.unique(owner, return_inverse=True)
     return dense[labels].astype(np.int32)
 
 
-def borders(
-    labels: Labels, regions: Labels, boundary: Floats | None
-) -> tuple[Ints, Ints, Ints, NDArray[np.float64]]:
+def contacts(labels: Labels, region: Ints, boundary: Floats | None) -> tuple[Ints, Ints, Ints, NDArray[np.float64]]:
     """Find which pieces touch within a region, for how long, and how strong the boundary is there.
 
     Parameters
     ----------
-    labels, regions : (h, w) arrays of int32
-        Pieces, and the regions they are pieces of.
+    labels : (h, w) array of int32
+        Pieces from 1; 0 is none.
+    region : (n,) array of ints
+        The region that each piece belongs to.
     boundary : (h, w) array of float32, optional
         Probability of a boundary; a contact has the higher value of its two cells.
 
@@ -150,19 +149,28 @@ def borders(
         Number of contacts (pairs of 4-neighbours).
     strength : array of float
         Mean boundary over the contacts.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 2, 3], [1, 2, 3]], np.int32)
+    >>> boundary = np.array([[0, 0.5, 0], [0, 1, 0]], np.float32)
+    >>> first, second, length, strength = contacts(labels, np.array([0, 1, 1, 2]), boundary)
+    >>> first.tolist(), second.tolist(), length.tolist(), strength.tolist()
+    ([1], [2], [2], [0.75])
     """
-    found_a, found_b, found_s = [], [], []
+    low, high, values = [], [], []
     for one, other in NEIGHBOURS:
         a, b = labels[one], labels[other]
-        touch = (a != b) & (a > 0) & (b > 0) & (regions[one] == regions[other])
-        found_a.append(np.minimum(a[touch], b[touch]))
-        found_b.append(np.maximum(a[touch], b[touch]))
+        touch = (a != b) & (a > 0) & (b > 0)
+        touch[touch] = region[a[touch]] == region[b[touch]]
+        low.append(np.minimum(a[touch], b[touch]))
+        high.append(np.maximum(a[touch], b[touch]))
         if boundary is not None:
-            found_s.append(np.maximum(boundary[one][touch], boundary[other][touch]))
-    base = int(labels.max(initial=0)) + 1
-    keys = np.concatenate(found_a).astype(np.int64) * base + np.concatenate(found_b)
+            values.append(np.maximum(boundary[one][touch], boundary[other][touch]))
+    base = len(region)
+    keys = np.concatenate(low).astype(np.int64) * base + np.concatenate(high)
     unique, inverse, length = np.unique(keys, return_inverse=True, return_counts=True)
     strength = np.zeros(len(unique))
     if boundary is not None:
-        strength = np.bincount(inverse, np.concatenate(found_s), len(unique)) / np.maximum(length, 1)
+        strength = np.bincount(inverse, np.concatenate(values), len(unique)) / np.maximum(length, 1)
     return unique // base, unique % base, length, strength

@@ -52,7 +52,7 @@ class NetworkConfig:
     guided: bool = False
     long_side: int = 512
     mean_displacement: tuple[float, float] = (0.0, 0.0)
-    grouping: Mapping[str, float] = field(default_factory=dict)
+    grouping: Mapping[str, float | str] = field(default_factory=dict)
 
 
 def build_network(config: NetworkConfig) -> SisegNetwork:

@@ -212,7 +212,9 @@ def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, Netwo
                 f"The network in {options.start} {made} the mask; --recipe {options.recipe} differs in that."
             )
         return network, config
-    config = NetworkConfig(backbone=options.backbone, guided=recipe.guided, long_side=recipe.long_side)
+    # Where centres were never known, fields are read as in the paper.
+    grouping = {} if recipe.by_object else {"centres": "weak-field"}
+    config = NetworkConfig(options.backbone, guided=recipe.guided, long_side=recipe.long_side, grouping=grouping)
     network = build_network(config)
     if options.resume:
         return network, config

@@ -1,0 +1,190 @@
+"""Decisions on evidence: which borders between pieces part two objects, and which distant pieces are one.
+
+Votes find more candidates than there are objects. A false cut ruins an object whose mask was already right, so a cut
+needs evidence: a boundary along the border *and* votes that keep apart. A join needs votes that meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sisegcli.grouping.pieces import Pieces, contacts
+
+Floats = NDArray[np.float32]
+
+
+@dataclass
+class _Border:
+    length: float
+    strength: float  # sum over the contacts
+
+
+@dataclass
+class _Node:
+    """Sums over the cells of merged pieces."""
+
+    area: float
+    place: NDArray[np.float64]
+    vote: NDArray[np.float64]
+    square: float
+    borders: dict[int, _Border] = field(default_factory=dict)
+
+    def size(self) -> float:
+        return float(np.sqrt(self.area))
+
+    def spread(self) -> float:
+        mean = self.vote / self.area
+        return float(np.sqrt(max(self.square / self.area - float(mean @ mean), 0.0)))
+
+
+def cut_evidence(strength: float, distance: float, spread: float) -> float:
+    """Evidence that two touching pieces are two objects.
+
+    The mean boundary along their border, lowered where their votes do not keep apart:
+    strength · s / (1 + s), with s the distance of the mean votes over their spread.
+
+    Parameters
+    ----------
+    strength : float
+        Mean boundary along the border, in [0, 1].
+    distance : float
+        Distance of the pieces' mean votes, in pixels.
+    spread : float
+        Sum of the standard deviations of the pieces' votes, in pixels.
+
+    Examples
+    --------
+    >>> round(cut_evidence(0.9, 8.0, 1.0), 2), round(cut_evidence(0.9, 1.0, 3.0), 2)
+    (0.72, 0.18)
+    """
+    separation = distance / (spread + 1.0)
+    return strength * separation / (1.0 + separation)
+
+
+def decide(
+    pieces: Pieces, boundary: Floats, *, cut: float, join: float, join_size: float
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Merge pieces of one region while the evidence for their border is weak, then join pieces across regions.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        What votes make of the regions.
+    boundary : (h, w) array of float32
+        Probability of a boundary.
+    cut : float
+        Evidence that a border needs to stay.
+    join, join_size : float
+        Pieces of different regions of a category are joined if their mean votes are closer than `join` times the
+        distance between their centres and than `join_size` times the size of the smaller one.
+
+    Returns
+    -------
+    owner : (n,) array of int32
+        Object of each piece, from 1; 0 for row 0.
+    evidence : (n,) array of float
+        Weakest evidence among the borders that the object keeps inside its regions; 1 where it has none. Indexed by
+        object.
+    """
+    nodes = _nodes(pieces, boundary)
+    owner = np.arange(len(pieces.area), dtype=np.int32)
+    _merge(nodes, owner, cut)
+    weakest = {
+        number: min([_evidence(nodes, number, o) for o in node.borders], default=1.0) for number, node in nodes.items()
+    }
+    _join(nodes, owner, pieces, join, join_size)
+    owner = _roots(owner)
+    numbers, dense = np.unique(owner[1:], return_inverse=True)
+    evidence = np.ones(len(numbers) + 1)
+    for piece in nodes:
+        place = dense[piece - 1] + 1
+        evidence[place] = min(evidence[place], weakest[piece])
+    return np.concatenate(([0], dense + 1)).astype(np.int32), evidence
+
+
+def _nodes(pieces: Pieces, boundary: Floats) -> dict[int, _Node]:
+    nodes = {}
+    for number in range(1, len(pieces.area)):
+        area, vote = float(pieces.area[number]), pieces.vote[number]
+        square = area * (float(pieces.spread[number]) ** 2 + float(vote @ vote))
+        nodes[number] = _Node(area, pieces.centre[number] * area, vote * area, square)
+    # The votes' border may miss the boundary's ridge by a cell.
+    ridge = ndimage.maximum_filter(boundary, 3)
+    for first, second, length, strength in zip(*contacts(pieces.labels, pieces.region, ridge), strict=True):
+        border = _Border(float(length), float(length * strength))
+        nodes[int(first)].borders[int(second)] = border
+        nodes[int(second)].borders[int(first)] = border
+    return nodes
+
+
+def _evidence(nodes: dict[int, _Node], a: int, b: int) -> float:
+    one, other = nodes[a], nodes[b]
+    border = one.borders[b]
+    distance = float(np.linalg.norm(one.vote / one.area - other.vote / other.area))
+    return cut_evidence(border.strength / border.length, distance, one.spread() + other.spread())
+
+
+def _merge(nodes: dict[int, _Node], owner: NDArray[np.int32], cut: float) -> None:
+    """Merge the pair with the weakest evidence until every border has enough; the lower number survives."""
+    known = {(a, b): _evidence(nodes, a, b) for a in nodes for b in nodes[a].borders if a < b}
+    while known:
+        (a, b), weakest = min(known.items(), key=lambda item: (item[1], item[0]))
+        if weakest >= cut:
+            return
+        one, other = nodes[a], nodes.pop(b)
+        owner[b] = a
+        one.area, one.place = one.area + other.area, one.place + other.place
+        one.vote, one.square = one.vote + other.vote, one.square + other.square
+        del one.borders[b]
+        for c, border in other.borders.items():
+            del known[min(b, c), max(b, c)]
+            if c == a:
+                continue
+            del nodes[c].borders[b]
+            mine = one.borders.get(c)
+            whole = _Border(border.length + mine.length, border.strength + mine.strength) if mine else border
+            one.borders[c] = nodes[c].borders[a] = whole
+        for c in one.borders:
+            known[min(a, c), max(a, c)] = _evidence(nodes, a, c)
+
+
+def _join(nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pieces, join: float, join_size: float) -> None:
+    """Join pieces of different regions whose votes meet, the closest first, if no region holds an object twice."""
+    groups: dict[int, list[int]] = {}
+    for number in nodes:
+        groups.setdefault(int(pieces.category[number]), []).append(number)
+    for members in groups.values():
+        if len(members) < 2:
+            continue
+        area = np.array([nodes[n].area for n in members])
+        vote = np.array([nodes[n].vote for n in members]) / area[:, None]
+        centre = np.array([nodes[n].place for n in members]) / area[:, None]
+        apart = np.linalg.norm(vote[:, None] - vote[None], axis=2)
+        between = np.linalg.norm(centre[:, None] - centre[None], axis=2)
+        smaller = np.sqrt(np.minimum(area[:, None], area[None]))
+        near = (apart < join * between) & (apart < join_size * smaller)
+        region = np.array([pieces.region[n] for n in members])
+        near &= region[:, None] != region[None]
+        held = {n: {int(pieces.region[n])} for n in members}
+        order = sorted(zip(*np.nonzero(np.triu(near)), strict=True), key=lambda p: apart[p] / max(between[p], 1e-9))
+        for i, j in order:
+            a, b = _root(owner, members[i]), _root(owner, members[j])
+            if a != b and not held[a] & held[b]:
+                owner[max(a, b)] = min(a, b)
+                held[min(a, b)] |= held[max(a, b)]
+
+
+def _root(owner: NDArray[np.int32], number: int) -> int:
+    while owner[number] != number:
+        number = int(owner[number])
+    return number
+
+
+def _roots(owner: NDArray[np.int32]) -> NDArray[np.int32]:
+    while not np.array_equal(owner[owner], owner):
+        owner = owner[owner]
+    return owner

@@ -1,0 +1,127 @@
+"""The whole of grouping: a mask, a displacement field and a boundary map become labelled instances."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sisegcli.grouping.components import label_components
+from sisegcli.grouping.evidence import decide
+from sisegcli.grouping.options import GroupingOptions
+from sisegcli.grouping.pieces import find_pieces
+from sisegcli.grouping.refinement import refine_displacement
+from sisegcli.grouping.scores import score_instances
+from sisegcli.grouping.spreading import grow_edges, settle_borders
+from sisegcli.grouping.votes import cluster_by_density, cluster_by_weak_field
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+STRIDE = 4
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Labelled instances.
+
+    Attributes
+    ----------
+    labels : (H, W) array of int32
+        Instance of each pixel, from 1; 0 is nobody.
+    categories : dict
+        Category id of each label.
+    scores : dict
+        Score of each label, in [0, 1].
+    """
+
+    labels: Labels
+    categories: dict[int, int]
+    scores: dict[int, float]
+
+
+def group(
+    mask: NDArray[np.int32],
+    displacement: Floats,
+    boundary: Floats,
+    options: GroupingOptions,
+    *,
+    outer: Floats | None = None,
+    stuff: Collection[int] = (),
+) -> Grouping:
+    """Turn a semantic mask into instances by displacement votes and boundaries.
+
+    Parameters
+    ----------
+    mask : (H, W) array of int32
+        Semantic mask: category ids, `BACKGROUND`, `IGNORE`.
+    displacement : (h, w, 2) array of float32
+        Offset (y, x) to the object's centre, in stride-4 pixels; h = ⌈H / 4⌉, w = ⌈W / 4⌉.
+    boundary : (h, w) array of float32
+        Probability of an object boundary.
+    options : GroupingOptions
+        How to group.
+    outer : (h, w) array of float32, optional
+        Probability of a boundary for ``edges="refine"``, as the image alone shows it; `boundary` by default.
+    stuff : collection of int
+        Categories that are one segment each.
+    """
+    regions, category_of = label_components(mask, stuff=stuff, connectivity=4)
+    cells = _sample(regions)
+    categories = _lookup(category_of, -1)[cells]
+    things = (cells > 0) & ~np.isin(categories, list(stuff))
+    categories = np.where(things, categories, -1)
+    objects, evidence = _objects(np.where(things, cells, 0), categories, displacement, boundary, options)
+
+    # Objects on the grid, then regions that no cell saw: specks, and stuff.
+    allowed: dict[int, list[int]] = {}
+    pairs = np.unique(np.stack((cells[things], objects[things]), 1), axis=0)
+    for region, index in pairs.tolist():
+        allowed.setdefault(region, []).append(index - 1)
+    count = int(objects.max(initial=0))
+    owner = {index: category_of[region] for region, indices in allowed.items() for index in indices}
+    for region in category_of:
+        if region not in allowed:
+            owner[count] = category_of[region]
+            allowed[region] = [count]
+            count += 1
+    labels = settle_borders(regions, allowed, objects, boundary, options)
+    labelled = {index + 1: category for index, category in owner.items()}
+    if options.edges == "refine":
+        labels = grow_edges(labels, mask, labelled, boundary if outer is None else outer, options, stuff=stuff)
+    known = {label: float(evidence[label]) if label < len(evidence) else 1.0 for label in labelled}
+    return Grouping(labels, labelled, score_instances(labels, labelled, known, stuff=stuff))
+
+
+def _objects(
+    regions: Labels,
+    categories: NDArray[np.integer[Any]],
+    displacement: Floats,
+    boundary: Floats,
+    options: GroupingOptions,
+) -> tuple[Labels, NDArray[np.float64]]:
+    """Return the object of each cell, from 1, and the evidence for each object."""
+    if options.centres == "weak-field":
+        refined = refine_displacement(displacement, categories >= 0)
+        objects = cluster_by_weak_field(refined, displacement, categories, weak=options.weak)
+        return objects, np.ones(int(objects.max(initial=0)) + 1)
+    clusters = cluster_by_density(displacement, categories, sigma=options.sigma, peak=options.peak)
+    pieces = find_pieces(clusters, regions, categories, displacement)
+    owner, evidence = decide(pieces, boundary, cut=options.cut, join=options.join, join_size=options.join_size)
+    return owner[pieces.labels], evidence
+
+
+def _sample(regions: Labels) -> Labels:
+    """Take the label in the middle of each cell of the stride-4 grid."""
+    height, width = regions.shape
+    rows = np.minimum(np.arange(0, height, STRIDE) + STRIDE // 2, height - 1)
+    columns = np.minimum(np.arange(0, width, STRIDE) + STRIDE // 2, width - 1)
+    return regions[np.ix_(rows, columns)]
+
+
+def _lookup(values: dict[int, int], missing: int) -> NDArray[np.int64]:
+    table = np.full(max(values, default=0) + 1, missing, np.int64)
+    table[list(values)] = list(values.values())
+    return table

@@ -1,0 +1,136 @@
+"""The random walk at work: it settles the borders between objects, and moves outer edges where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sisegcli.categories import IGNORE
+from sisegcli.grouping.affinity import boundary_affinity
+from sisegcli.grouping.edges import spread_labels
+from sisegcli.grouping.options import GroupingOptions
+from sisegcli.grouping.walk import random_walk
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+STRIDE = 4
+
+
+def settle_borders(
+    regions: Labels, allowed: Mapping[int, list[int]], objects: Labels, boundary: Floats, options: GroupingOptions
+) -> Labels:
+    """Give each pixel of the image to one of the objects that its region holds.
+
+    In regions with several objects a random walk with affinities from the boundary map spreads them,
+    F̄ = Q^U ((1 − B) ∘ F), and each pixel goes to the highest; all other regions need no walk.
+
+    Parameters
+    ----------
+    regions : (H, W) array of int32
+        Connected components of the mask; 0 is background.
+    allowed : mapping
+        Objects (from 0) that each region holds.
+    objects : (h, w) array of int32
+        Object + 1 of each cell of the stride-4 grid; 0 where there is none.
+    boundary : (h, w) array of float32
+        Probability of a boundary.
+    options : GroupingOptions
+        Radius, exponent and length of the walk, and whether to walk at all.
+
+    Returns
+    -------
+    (H, W) array of int32
+        Object + 1 of each pixel; 0 outside regions.
+    """
+    contested = sorted({index for indices in allowed.values() if len(indices) > 1 for index in indices})
+    if not contested:
+        return spread_labels(np.zeros((*objects.shape, 0), np.float32), regions, allowed)
+    place = {index: number for number, index in enumerate(contested)}
+    shared = np.isin(regions, [region for region, indices in allowed.items() if len(indices) > 1])
+    middle = np.minimum(np.arange(0, regions.shape[0], STRIDE) + STRIDE // 2, regions.shape[0] - 1)
+    across = np.minimum(np.arange(0, regions.shape[1], STRIDE) + STRIDE // 2, regions.shape[1] - 1)
+    cells = regions[np.ix_(middle, across)]
+    active = shared[np.ix_(middle, across)] & (objects > 0)
+    seeds = np.zeros((*objects.shape, len(contested)), np.float32)
+    for index, number in place.items():
+        seeds[..., number] = (objects == index + 1) & active
+    scores = seeds
+    if options.refine:
+        affinity = boundary_affinity(boundary, active, options.radius, options.beta, same=cells)
+        start = (1 - boundary[active])[:, None] * seeds[active]
+        walked = random_walk(affinity, start, options.steps)
+        scores = np.zeros_like(seeds)
+        scores[active] = walked / np.maximum(walked.max(1, keepdims=True), 1e-12)
+    # Cells beyond the region take the nearest inner cell's scores, so that interpolation does not fade at its edge.
+    rows, columns = ndimage.distance_transform_edt(~active, return_distances=False, return_indices=True)
+    scores = scores[rows, columns]
+    few = {region: [place[i] for i in indices] for region, indices in allowed.items() if len(indices) > 1}
+    some = spread_labels(scores, np.where(shared, regions, 0), few)
+    names = np.array([0, *(index + 1 for index in contested)], np.int32)
+    alone = {region: indices for region, indices in allowed.items() if len(indices) == 1}
+    rest = spread_labels(np.zeros((*objects.shape, 0), np.float32), regions, alone)
+    labels: Labels = np.where(some > 0, names[some], rest).astype(np.int32)
+    return labels
+
+
+def grow_edges(
+    labels: Labels,
+    mask: NDArray[np.int32],
+    categories: Mapping[int, int],
+    boundary: Floats,
+    options: GroupingOptions,
+    *,
+    stuff: Collection[int] = (),
+) -> Labels:
+    """Let instances and background compete for the pixels along the edges, by the same walk.
+
+    For masks from a network, whose edges are rough. Only cells near an edge walk; the others keep what they have and
+    feed them.
+
+    Parameters
+    ----------
+    labels : (H, W) array of int32
+        Instances, from 1; 0 is nobody.
+    mask : (H, W) array of int32
+        Semantic mask; ignored pixels stay nobody's.
+    categories : mapping
+        Category of each label.
+    boundary : (h, w) array of float32
+        Probability of a boundary, as the image alone shows it.
+    options : GroupingOptions
+        Radius, exponent and length of the walk.
+    stuff : collection of int
+        Categories that keep their pixels.
+    """
+    height, width = labels.shape
+    middle = np.minimum(np.arange(0, height, STRIDE) + STRIDE // 2, height - 1)
+    across = np.minimum(np.arange(0, width, STRIDE) + STRIDE // 2, width - 1)
+    cells = labels[np.ix_(middle, across)]
+    fixed = np.isin(mask, [IGNORE, *stuff])
+    reach = 4
+    grown = ndimage.maximum_filter(cells, 2 * reach + 1)
+    shrunk = ndimage.minimum_filter(cells, 2 * reach + 1)
+    near = grown != shrunk
+    present = np.unique(cells[ndimage.binary_dilation(near, iterations=reach)])
+    if len(present) < 2:
+        return labels
+    active = ndimage.binary_dilation(near, iterations=reach)
+    seeds = (cells[active][:, None] == present[None]).astype(np.float32)
+    affinity = boundary_affinity(boundary, active, options.radius, options.beta)
+    walked = random_walk(affinity, (1 - boundary[active])[:, None] * seeds, options.steps)
+    scores = np.zeros((*cells.shape, len(present)), np.float32)
+    scores[active] = walked / np.maximum(walked.max(1, keepdims=True), 1e-12)
+    scores[~active] = cells[~active][:, None] == present[None]
+    whole = np.where(fixed, 0, 1).astype(np.int32)
+    moved = spread_labels(scores, whole, {1: list(range(len(present)))})
+    table = np.concatenate(([0], present)).astype(np.int32)
+    band = np.kron(near, np.ones((STRIDE, STRIDE), bool))[:height, :width] & ~fixed
+    result: Labels = np.where(band, table[moved], labels).astype(np.int32)
+    # An instance that would vanish keeps what it had.
+    lost = np.setdiff1d(np.unique(labels), np.unique(result))
+    keep = np.isin(labels, lost[lost > 0])
+    result[keep] = labels[keep]
+    return result
