@@ -8,6 +8,7 @@ from typing import Any
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -132,6 +133,8 @@ def _absorb(labels: Labels, regions: Labels, smallest: float, least: int) -> Lab
 def contacts(labels: Labels, region: Ints, boundary: Floats | None) -> tuple[Ints, Ints, Ints, NDArray[np.float64]]:
     """Find which pieces touch within a region, for how long, and how strong the boundary is there.
 
+    Where thin parts of a region fall through the grid, its parts touch at the cells that are closest, once.
+
     Parameters
     ----------
     labels : (h, w) array of int32
@@ -167,6 +170,13 @@ def contacts(labels: Labels, region: Ints, boundary: Floats | None) -> tuple[Int
         high.append(np.maximum(a[touch], b[touch]))
         if boundary is not None:
             values.append(np.maximum(boundary[one][touch], boundary[other][touch]))
+    near, far = _gaps(np.where(labels > 0, region[labels], 0))
+    differ = labels.flat[near] != labels.flat[far]
+    near, far = near[differ], far[differ]
+    low.append(np.minimum(labels.flat[near], labels.flat[far]))
+    high.append(np.maximum(labels.flat[near], labels.flat[far]))
+    if boundary is not None:
+        values.append(np.maximum(boundary.flat[near], boundary.flat[far]))
     base = len(region)
     keys = np.concatenate(low).astype(np.int64) * base + np.concatenate(high)
     unique, inverse, length = np.unique(keys, return_inverse=True, return_counts=True)
@@ -174,3 +184,28 @@ def contacts(labels: Labels, region: Ints, boundary: Floats | None) -> tuple[Int
     if boundary is not None:
         strength = np.bincount(inverse, np.concatenate(values), len(unique)) / np.maximum(length, 1)
     return unique // base, unique % base, length, strength
+
+
+def _gaps(regions: Ints) -> tuple[Ints, Ints]:
+    """Find the shortest links between cells (indices of the flattened grid) that make regions connected."""
+    parts = cc3d.connected_components(regions.astype(np.uint32), connectivity=4)
+    numbers, firsts = np.unique(parts, return_index=True)
+    holder, count = np.unique(regions.flat[firsts[numbers > 0]], return_counts=True)
+    links: list[tuple[int, int]] = []
+    for region in holder[count > 1]:
+        cells = np.argwhere(regions == region)
+        index, part = np.flatnonzero(regions == region), parts[regions == region]
+        away, link = np.full(len(cells), np.inf), np.zeros(len(cells), np.int64)
+        taken = part == part[0]
+        newest = taken
+        while not taken.all():  # Prim: the part that is closest to those before is next
+            distance, place = KDTree(cells[newest]).query(cells[~taken])
+            closer = np.flatnonzero(~taken)[distance < away[~taken]]
+            link[closer] = index[newest][place[distance < away[~taken]]]
+            away[~taken] = np.minimum(away[~taken], distance)
+            closest = int(np.where(taken, np.inf, away).argmin())
+            links.append((int(index[closest]), int(link[closest])))
+            newest = part == part[closest]
+            taken = taken | newest
+    pairs = np.array(links, np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
