@@ -1,0 +1,262 @@
+"""Decisions: what stays apart and what becomes one, and an agglomeration that starts over at every step."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ideal_fields import partition
+
+from sisegcli.grouping import evidence
+from sisegcli.grouping.evidence import cut_evidence, decide
+from sisegcli.grouping.pieces import Pieces, contacts, describe
+
+CUT = 0.5
+SURE = 2.0
+"""More evidence than there can be."""
+
+
+def settle(pieces, boundary, *, cut=CUT, join=0.5, join_size=1.0):
+    return decide(pieces, boundary, cut=cut, join=join, join_size=join_size)
+
+
+def random_case(seed):
+    """Return blocky pieces of a few regions, with votes near their middles, and a boundary map."""
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(2, 5, 2)
+    block = np.ones((3, 3), int)
+    labels = np.kron(np.arange(1, height * width + 1).reshape(height, width), block).astype(np.int32)
+    regions = np.kron(rng.integers(0, 3, (height, width)), block)
+    labels[regions == 0] = 0
+    _, dense = np.unique(np.append(labels, 0), return_inverse=True)
+    labels = dense[:-1].reshape(labels.shape).astype(np.int32)
+    categories = np.array([-1, *rng.integers(0, 2, 2)])[regions]
+    field = rng.normal(0, 2, (*labels.shape, 2)).astype(np.float32)
+    return describe(labels, regions, categories, field), rng.random(labels.shape, np.float32), field
+
+
+def blocks(*, votes_meet, size=10):
+    """Return two pieces of one region side by side, whose cells point at their own centre or at the common one."""
+    labels = np.repeat([[1] * size + [2] * size], size, axis=0).astype(np.int32)
+    place = np.indices(labels.shape).transpose(1, 2, 0)
+    middle = np.where(labels == 1, size / 2, 1.5 * size) if not votes_meet else np.full(labels.shape, float(size))
+    field = np.stack((np.full(labels.shape, size / 2), middle), axis=2) - place
+    return describe(labels, np.ones_like(labels), np.ones_like(labels), field.astype(np.float32))
+
+
+def wall(pieces, strength):
+    boundary = np.zeros(pieces.labels.shape, np.float32)
+    middle = boundary.shape[1] // 2
+    boundary[:, middle - 1 : middle + 1] = strength
+    return boundary
+
+
+def fragments(distance, *, between=20, category=(1, 1), region=(1, 2), area=36.0):
+    """Return two pieces whose centres are `between` and whose mean votes are `distance` apart."""
+    labels = np.zeros((4, 40), np.int32)
+    labels[0, 0], labels[3, 39] = 1, 2
+    middle = between / 2
+    votes = np.array([[0, 0], [2, middle - distance / 2], [2, middle + distance / 2]])
+    return Pieces(
+        labels,
+        region=np.array([0, *region]),
+        category=np.array([-1, *category]),
+        area=np.array([0, area, area]),
+        centre=np.array([[0, 0], [2, 0], [2, between]], float),
+        vote=votes.astype(float),
+        spread=np.zeros(3),
+    )
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------------
+
+strengths, lengths = st.floats(0, 1), st.floats(0, 50)
+
+
+@given(strengths, lengths, lengths)
+def test_evidence_never_exceeds_the_boundary(strength, distance, spread):
+    assert 0 <= cut_evidence(strength, distance, spread) <= strength
+
+
+@given(strengths, strengths, lengths, lengths, lengths, lengths)
+def test_evidence_grows_with_boundary_and_distance_and_falls_with_spread(s, more, d, further, v, wider):
+    at = cut_evidence(s, d, v) - 1e-12
+    assert cut_evidence(max(s, more), d, v) >= at
+    assert cut_evidence(s, d + further, v) >= at
+    assert cut_evidence(s, d, v) >= cut_evidence(s, d, v + wider) - 1e-12
+
+
+@pytest.mark.parametrize("strength, distance, spread", [(0.0, 20, 0), (1.0, 0, 3)])
+def test_both_are_needed(strength, distance, spread):
+    assert cut_evidence(strength, distance, spread) < CUT
+
+
+# -- cuts --------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_with_no_evidence_asked_for_all_pieces_stay(seed):
+    pieces, boundary, _ = random_case(seed)
+    owner, _ = settle(pieces, boundary, cut=0, join=0)
+    assert owner.tolist() == list(range(len(pieces.area)))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_with_more_evidence_asked_for_than_there_is_regions_are_whole(seed):
+    pieces, boundary, _ = random_case(seed)
+    owner, weakest = settle(pieces, boundary, cut=SURE, join=0)
+    whole = {frozenset(np.flatnonzero(pieces.region == region).tolist()) for region in set(pieces.region[1:].tolist())}
+    assert partition(owner) == whole
+    np.testing.assert_array_equal(weakest, np.ones(len(whole) + 1))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_higher_threshold_only_merges(seed):
+    pieces, boundary, _ = random_case(seed)
+    low, high = (settle(pieces, boundary, cut=cut, join=0)[0] for cut in (0.2, 0.4))
+    assert all(any(fine <= coarse for coarse in partition(high)) for fine in partition(low))
+
+
+def test_a_boundary_between_votes_that_keep_apart_stays():
+    pieces = blocks(votes_meet=False)
+    owner, weakest = settle(pieces, wall(pieces, 0.99))
+    assert owner.tolist() == [0, 1, 2]
+    assert (CUT <= weakest[1:]).all() and (weakest[1:] <= 1).all()
+
+
+def test_without_a_boundary_two_are_one():
+    pieces = blocks(votes_meet=False)
+    owner, weakest = settle(pieces, wall(pieces, 0.0))
+    assert (owner.tolist(), weakest.tolist()) == ([0, 1, 1], [1, 1])
+
+
+def test_a_boundary_through_one_object_cuts_nothing():
+    pieces = blocks(votes_meet=True)
+    assert settle(pieces, wall(pieces, 0.99))[0].tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.5])
+def test_the_stronger_border_survives(cut):
+    labels = np.repeat([[1] * 8 + [2] * 8 + [3] * 8], 8, axis=0).astype(np.int32)
+    middle = (labels - 1) * 8.0 + 3.5
+    field = np.stack((np.full(labels.shape, 3.5), middle), axis=2) - np.indices(labels.shape).transpose(1, 2, 0)
+    boundary = np.zeros(labels.shape, np.float32)
+    boundary[:, 7:9], boundary[:, 15:17] = 0.1, 0.99
+    pieces = describe(labels, np.ones_like(labels), np.ones_like(labels), field.astype(np.float32))
+    assert settle(pieces, boundary, cut=cut)[0].tolist() == [0, 1, 1, 2]
+
+
+def agglomerate(pieces, boundary, field, cut):
+    """Merge the weakest pair, describe everything anew, and so on; return the labels and the order of evidence."""
+    labels, regions = pieces.labels.copy(), pieces.region[pieces.labels]
+    categories = np.where(labels > 0, pieces.category[pieces.labels], -1)
+    order = []
+    while True:
+        now = describe(labels, regions, categories, field)
+        nodes = evidence._nodes(now, boundary)
+        first, second, _, _ = contacts(now.labels, now.region, boundary)
+        pairs = list(zip(first.tolist(), second.tolist(), strict=True))
+        found = {pair: evidence._evidence(nodes, *pair) for pair in pairs}
+        if not found or min(found.values()) >= cut:
+            return labels, order, found
+        a, b = min(found, key=lambda pair: (found[pair], pair))
+        order.append(found[a, b])
+        labels[labels == b] = a
+        labels[labels > b] -= 1
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.25, 0.4, SURE]))
+def test_merging_equals_starting_over_at_every_step(seed, cut):
+    pieces, boundary, field = random_case(seed)
+    owner, weakest = settle(pieces, boundary, cut=cut, join=0)
+    labels, order, left = agglomerate(pieces, boundary, field, cut)
+    assert partition(owner[pieces.labels]) == partition(labels)
+    for number in range(1, len(weakest)):
+        merged = int(labels[owner[pieces.labels] == number][0])
+        borders = [value for pair, value in left.items() if merged in pair]
+        assert weakest[number] == pytest.approx(min(borders, default=1), abs=1e-4)
+    assert all(value < cut for value in order)
+
+
+# -- joins -------------------------------------------------------------------------------------------------------------
+
+
+def test_fragments_whose_votes_meet_are_joined():
+    owner, weakest = settle(fragments(1.0), np.zeros((4, 40), np.float32))
+    assert (owner.tolist(), weakest.tolist()) == ([0, 1, 1], [1, 1])
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [fragments(18.0), fragments(1.0, category=(1, 2)), fragments(1.0, region=(1, 1)), fragments(9.0, area=4.0)],
+    ids=["votes apart", "two categories", "one region", "too small for the distance"],
+)
+def test_others_are_not(pieces):
+    assert settle(pieces, np.zeros((4, 40), np.float32), cut=0)[0].tolist() == [0, 1, 2]
+
+
+def test_no_share_of_the_distance_joins_nothing():
+    assert settle(fragments(1e-6), np.zeros((4, 40), np.float32), join=0)[0].tolist() == [0, 1, 2]
+    assert settle(fragments(1e-6), np.zeros((4, 40), np.float32), join_size=0)[0].tolist() == [0, 1, 2]
+
+
+def test_of_two_pieces_of_a_region_the_one_that_votes_closer_is_joined():
+    vote = np.array([[0, 0], [0, 10.5], [0, 8.0], [0, 10.0]])
+    pieces = Pieces(
+        labels=np.zeros((2, 2), np.int32),
+        region=np.array([0, 1, 1, 2]),
+        category=np.array([-1, 4, 4, 4]),
+        area=np.array([0, 30.0, 30.0, 30.0]),
+        centre=np.array([[0, 0], [0, 0], [6, 0], [0, 20.0]]),
+        vote=vote,
+        spread=np.zeros(4),
+    )
+    boundary = np.zeros((2, 2), np.float32)
+    assert settle(pieces, boundary, cut=0)[0].tolist() == [0, 1, 2, 1]
+
+
+def test_the_weakest_border_of_any_fragment_counts():
+    # A fragment that lies alone, joined to one that is cut from its neighbour.
+    labels = np.zeros((10, 50), np.int32)
+    labels[:, :10], labels[:, 10:20], labels[:, 40:] = 1, 2, 3
+    aim = np.select([labels == 1, labels > 1], [4.5, 26.0])
+    field = np.stack((np.full(labels.shape, 4.5), aim), axis=2) - np.indices(labels.shape).transpose(1, 2, 0)
+    boundary = np.zeros(labels.shape, np.float32)
+    boundary[:, 9:11] = 0.95
+    regions = np.where(labels == 3, 2, labels > 0)
+    pieces = describe(labels, regions, np.where(labels > 0, 1, -1), field.astype(np.float32))
+    owner, weakest = settle(pieces, boundary)
+    assert owner.tolist() == [0, 1, 2, 2]
+    assert weakest[1] == weakest[2] < 1
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.2]), st.sampled_from([0.5, 2.0]))
+def test_joins_cross_regions_alone_and_keep_categories(seed, cut, join):
+    pieces, boundary, _ = random_case(seed)
+    apart, _ = settle(pieces, boundary, cut=cut, join=0)
+    owner, weakest = settle(pieces, boundary, cut=cut, join=join, join_size=3)
+    assert owner.dtype == np.int32 and owner[0] == 0
+    assert np.unique(owner[1:]).tolist() == list(range(1, len(weakest)))
+    assert ((weakest >= 0) & (weakest <= 1)).all()
+    for number in range(1, len(weakest)):
+        members = np.flatnonzero(owner == number)
+        assert len(set(pieces.category[members].tolist())) == 1
+        for a, b in itertools.combinations(members, 2):
+            assert apart[a] == apart[b] or pieces.region[a] != pieces.region[b]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_inputs_stay_as_they_are(seed):
+    pieces, boundary, _ = random_case(seed)
+    kept = [values.copy() for values in vars(pieces).values()]
+    settle(pieces, boundary, cut=0.3)
+    for values, before in zip(vars(pieces).values(), kept, strict=True):
+        np.testing.assert_array_equal(values, before)
+
+
+def test_nothing_to_decide():
+    nothing = np.zeros((3, 4), np.int32)
+    pieces = describe(nothing, nothing, nothing - 1, np.zeros((3, 4, 2), np.float32))
+    owner, weakest = settle(pieces, np.zeros((3, 4), np.float32))
+    assert (owner.tolist(), weakest.tolist()) == ([0], [1])
