@@ -122,7 +122,7 @@ def test_a_boundary_between_votes_that_keep_apart_stays():
     pieces = blocks(votes_meet=False)
     owner, weakest = settle(pieces, wall(pieces, 0.99))
     assert owner.tolist() == [0, 1, 2]
-    assert (CUT <= weakest[1:]).all() and (weakest[1:] <= 1).all()
+    assert (weakest[1:] >= CUT).all() and (weakest[1:] <= 1).all()
 
 
 def test_without_a_boundary_two_are_one():

@@ -17,6 +17,8 @@ from sisegcli.grouping.walk import random_walk
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 STRIDE = 4
+LEAST = 1e-6
+"""What a cell holds at least before a walk: on a certain boundary it still is its own."""
 
 
 def settle_borders(
@@ -60,7 +62,7 @@ def settle_borders(
     scores = seeds
     if options.refine:
         affinity = boundary_affinity(boundary, active, options.radius, options.beta, same=cells)
-        start = (1 - boundary[active])[:, None] * seeds[active]
+        start = np.maximum(1 - boundary[active], LEAST)[:, None] * seeds[active]
         walked = random_walk(affinity, start, options.steps)
         scores = np.zeros_like(seeds)
         scores[active] = walked / np.maximum(walked.max(1, keepdims=True), 1e-12)
@@ -120,7 +122,7 @@ def grow_edges(
     active = ndimage.binary_dilation(near, iterations=reach)
     seeds = (cells[active][:, None] == present[None]).astype(np.float32)
     affinity = boundary_affinity(boundary, active, options.radius, options.beta)
-    walked = random_walk(affinity, (1 - boundary[active])[:, None] * seeds, options.steps)
+    walked = random_walk(affinity, np.maximum(1 - boundary[active], LEAST)[:, None] * seeds, options.steps)
     scores = np.zeros((*cells.shape, len(present)), np.float32)
     scores[active] = walked / np.maximum(walked.max(1, keepdims=True), 1e-12)
     scores[~active] = cells[~active][:, None] == present[None]
