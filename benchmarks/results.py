@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rich.box
 import rich.console
-import rich.table
 from ceiling import split_at_truth
 from numpy.typing import NDArray
+from result_tables import show
 from rich.progress import Progress
 
 from sisegcli.data.layouts import Pair, find_pairs
@@ -229,33 +228,6 @@ def rows(chosen: Sequence[Set], columns: Sequence[Column], scores: Scores, *, fa
                 row.append(f"{100 * report.ap:.1f} / {100 * report.ap50:.1f}")
         cells.append(row)
     return cells
-
-
-def markdown(cells: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table.
-
-    >>> print(markdown([["set", "AP"], ["val", "68.2"]]))
-    | set | AP |
-    |---|---|
-    | val | 68.2 |
-    """
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:]])
-
-
-def show(titled: dict[str, list[list[str]]], notes: Sequence[str], *, as_markdown: bool) -> None:
-    """Print tables and notes."""
-    console = rich.console.Console(highlight=False)
-    for title, cells in titled.items():
-        if as_markdown:
-            sys.stdout.write(f"{title}:\n\n{markdown(cells)}\n\n")
-            continue
-        table = rich.table.Table(*cells[0], title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
-        for row in cells[1:]:
-            table.add_row(*row)
-        console.print(table, markup=False)
-    for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import ceiling
 import numpy as np
 import pytest
+import result_tables
 import results
 import torch
 from small_sets import write_png
@@ -142,5 +143,5 @@ def test_an_image_that_cannot_be_read_is_named(data: Path, capsys: pytest.Captur
 
 
 def test_doctests() -> None:
-    assert doctest.testmod(results) == (0, 1)
+    assert doctest.testmod(result_tables) == (0, 1)
     assert doctest.testmod(ceiling) == (0, 3)
