@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 STRIDE = 4
 
@@ -14,12 +15,16 @@ def cells_of(labels: np.ndarray) -> np.ndarray:
 
 
 def ideal_fields(labels: np.ndarray, wall: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Return displacement to the instances' centroids, and a boundary of `wall` on both sides of every border."""
+    """Return displacement to the instances' centroids, and a boundary of `wall` on both sides of every border.
+
+    Background points to the instance that is nearest.
+    """
     cells = cells_of(labels)
+    near = ndimage.distance_transform_edt(cells == 0, return_distances=False, return_indices=True)
+    owner = cells[tuple(near)]
     displacement = np.zeros((*cells.shape, 2), np.float32)
     for label in np.unique(cells[cells > 0]):
-        inside = np.argwhere(cells == label)
-        displacement[cells == label] = inside.mean(0) - inside
+        displacement[owner == label] = np.argwhere(cells == label).mean(0) - np.argwhere(owner == label)
     edge = np.zeros(cells.shape, bool)
     for one, other in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
         differs = cells[one] != cells[other]
