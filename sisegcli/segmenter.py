@@ -135,13 +135,15 @@ class Segmenter:
         Raises
         ------
         ImageError
-            If image and mask differ in size or shape.
+            If image and mask differ in size or shape, or have values of another type.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.shape[:2] != mask.shape:
             raise ImageError(
                 f"An image of shape {image.shape} and a mask of shape {mask.shape} do not fit; "
                 "give (H, W, 3) and (H, W)."
             )
+        if image.dtype != np.uint8:
+            raise ImageError(f"An image holds uint8, 0 to 255, not {image.dtype}; convert it.")
         [found] = self.segment([image], [normalise(mask, self.background, self.ignore)])
         return found.instances
 

@@ -1,0 +1,343 @@
+"""The Segmenter on perfect fields and with the weights that ship, and the package's public names."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import draw_scenes
+import numpy as np
+import pytest
+import torch
+from ideal_fields import ideal_fields
+from torch import nn
+
+import sisegcli
+from sisegcli import segmenter as module
+from sisegcli import shipped
+from sisegcli.categories import BACKGROUND, IGNORE, Categories, Category
+from sisegcli.data.masks import normalise
+from sisegcli.errors import CheckpointError, ImageError, OptionError
+from sisegcli.evaluation import GroundTruth, TruthImage, evaluate
+from sisegcli.instances import Instance, instances_from_labels, labels_from_instances
+from sisegcli.network.checkpoint import NetworkConfig
+from sisegcli.segmenter import Segmenter
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+CONFIG = NetworkConfig(long_side=0)
+CERTAIN = 6.0  # as a logit
+
+
+class Oracle(nn.Module):
+    """Knows the scenes: finds the one that it sees by the colour of its first pixel."""
+
+    guided, alignment = False, 32
+
+    def __init__(self, scenes):
+        super().__init__()
+        self.known, self.calls = {}, 0
+        for scene in scenes:
+            field, boundary = ideal_fields(scene.instances.astype(np.int32))
+            self.known[tuple(scene.image[0, 0].tolist())] = field, np.where(boundary > 0, CERTAIN, -CERTAIN)
+        assert len(self.known) == len(scenes)
+
+    def forward(self, images, guide=None):
+        self.calls += 1
+        height, width = (side // 4 for side in images.shape[-2:])
+        fields = torch.zeros(len(images), 2, height, width)
+        logits = torch.full((len(images), 1, height, width), -CERTAIN)
+        for number, picture in enumerate(images):
+            field, boundary = self.known[tuple(picture[:, 0, 0].int().tolist())]
+            fields[number, :, : len(field), : field.shape[1]] = torch.from_numpy(field).permute(2, 0, 1)
+            logits[number, 0, : len(field), : field.shape[1]] = torch.from_numpy(boundary)
+        return fields, logits
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    """Draw scenes of two sizes, one not a multiple of 4."""
+    drawn = [*draw_scenes.draw_scenes(4, seed=5), *draw_scenes.draw_scenes(2, seed=8, size=(150, 203))]
+    for number, scene in enumerate(drawn):
+        scene.image[0, 0] = (number, 77, 200)
+    return drawn
+
+
+@pytest.fixture
+def oracle(scenes, monkeypatch):
+    """Let every segmenter load a network that knows the scenes."""
+    network = Oracle(scenes)
+    monkeypatch.setattr(module, "weights_path", Path)
+    monkeypatch.setattr(module, "load_checkpoint", lambda path, device: (network, CONFIG))
+    return network
+
+
+def images_of(scenes):
+    return [scene.image for scene in scenes]
+
+
+def masks_of(scenes):
+    return [normalise(scene.semantic) for scene in scenes]
+
+
+def summary(instances: list[Instance]):
+    return [(i.category, i.counts, i.score) for i in instances]
+
+
+def truth_of(scenes):
+    images = {}
+    for number, scene in enumerate(scenes):
+        labels = scene.instances.astype(np.int32)
+        categories = {n: int(scene.semantic[labels == n][0]) for n in range(1, labels.max() + 1)}
+        images[str(number)] = TruthImage(labels.shape, instances_from_labels(labels, categories))
+    return GroundTruth(images)
+
+
+# -- perfect fields ----------------------------------------------------------------------------------------------------
+
+
+def test_perfect_fields_give_nearly_perfect_instances(scenes):
+    segmenter = Segmenter.from_network(Oracle(scenes), CONFIG, device=CPU)
+    found = segmenter.segment(images_of(scenes), masks_of(scenes))
+    report = evaluate({str(n): result.instances for n, result in enumerate(found)}, truth_of(scenes))
+    assert report.ap50 > 0.9
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize("options", [{}, {"refine": False}, {"edges": "refine"}])
+def test_instances_are_disjoint_and_sorted(scenes, options):
+    for scene, found in zip(scenes, Segmenter(**options).segment(images_of(scenes), masks_of(scenes)), strict=True):
+        masks = [instance.mask() for instance in found.instances]
+        covered = np.sum(masks, axis=0)
+        assert covered.max() == 1
+        if "edges" not in options:
+            np.testing.assert_array_equal(covered == 1, scene.semantic > 0)
+            for instance, mask in zip(found.instances, masks, strict=True):
+                assert set(scene.semantic[mask].tolist()) == {instance.category}
+        scores = [instance.score for instance in found.instances]
+        assert scores == sorted(scores, reverse=True) and scores[-1] >= 0 and scores[0] <= 1
+        assert (found.removed, found.removed_pixels) == (0, 0)
+        cells = -(-scene.semantic.shape[0] // 4), -(-scene.semantic.shape[1] // 4)
+        assert found.displacement.shape == (*cells, 2) and found.boundary.shape == cells
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize("edges", ["keep", "refine"])
+def test_a_batch_answers_as_one_by_one_in_any_order(scenes, edges):
+    segmenter = Segmenter(edges=edges)
+    images, masks = images_of(scenes), masks_of(scenes)
+    alone = [summary(segmenter.segment([i], [m])[0].instances) for i, m in zip(images, masks, strict=True)]
+    threes = [*segmenter.segment(images[:3], masks[:3]), *segmenter.segment(images[3:], masks[3:])]
+    assert [summary(found.instances) for found in threes] == alone
+    backwards = segmenter.segment(images[::-1], masks[::-1])
+    assert [summary(found.instances) for found in backwards] == alone[::-1]
+    assert segmenter.segment([], []) == []
+
+
+def test_edges_are_moved_by_a_second_look_without_the_mask(scenes, oracle):
+    image, mask = images_of(scenes)[:1], masks_of(scenes)[:1]
+    Segmenter().segment(image, mask)
+    assert oracle.calls == 1
+    Segmenter(edges="refine").segment(image, mask)
+    assert oracle.calls == 3
+
+
+@pytest.mark.usefixtures("oracle")
+def test_stuff_is_one_segment(scenes):
+    category = int(np.bincount(scenes[0].semantic[scenes[0].semantic > 0]).argmax())
+    stuff = Categories([Category(category, "stuff", isthing=False)])
+    [found] = Segmenter(categories=stuff).segment(images_of(scenes)[:1], masks_of(scenes)[:1])
+    [whole] = [instance for instance in found.instances if instance.category == category]
+    np.testing.assert_array_equal(whole.mask(), scenes[0].semantic == category)
+
+
+@pytest.mark.usefixtures("oracle")
+def test_what_is_removed_is_counted(scenes):
+    image, mask = images_of(scenes)[:1], masks_of(scenes)[:1]
+    [everything] = Segmenter().segment(image, mask)
+    areas = sorted(instance.area for instance in everything.instances)
+    [large] = Segmenter(min_area=areas[2]).segment(image, mask)
+    assert sorted(i.area for i in large.instances) == areas[2:]
+    assert (large.removed, large.removed_pixels) == (2, sum(areas[:2]))
+    best = everything.instances[0].score
+    [sure] = Segmenter(min_score=best).segment(image, mask)
+    left = [i for i in everything.instances if i.score >= best]
+    assert summary(sure.instances) == summary(left)
+    assert sure.removed == len(everything.instances) - len(left)
+    assert sure.removed_pixels == sum(areas) - sum(i.area for i in left)
+
+
+# -- predict -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("oracle")
+def test_predict_is_a_batch_of_one(scenes):
+    segmenter = Segmenter()
+    [expected] = segmenter.segment(images_of(scenes)[:1], masks_of(scenes)[:1])
+    kept = scenes[0].image.copy(), scenes[0].semantic.copy()
+    assert summary(segmenter.predict(scenes[0].image, scenes[0].semantic)) == summary(expected.instances)
+    np.testing.assert_array_equal(scenes[0].image, kept[0])
+    np.testing.assert_array_equal(scenes[0].semantic, kept[1])
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.uint16])
+def test_values_of_background_and_ignore(scenes, dtype):
+    image, semantic = scenes[0].image, scenes[0].semantic.astype(dtype)
+    void = semantic.copy()
+    void[:, 100:140] = 99
+    found = labels_from_instances(Segmenter(ignore=99).predict(image, void), void.shape)
+    np.testing.assert_array_equal(found > 0, (void > 0) & (void != 99))
+    category = int(semantic.max())
+    rest = Segmenter(background=category, ignore=0).predict(image, semantic)
+    assert category not in {i.category for i in rest} and rest
+    all_of_it = Segmenter(background=None, ignore=None).predict(image, semantic)
+    assert sum(i.area for i in all_of_it) == semantic.size
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize("value", [0, 255])
+def test_nothing_to_find(scenes, value):
+    image = scenes[0].image
+    assert Segmenter().predict(image, np.full(image.shape[:2], value, np.uint8)) == []
+
+
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize(
+    "image, mask",
+    [((8, 9, 3), (9, 8)), ((8, 9), (8, 9)), ((8, 9, 4), (8, 9)), ((8, 9, 3), (8, 9, 1)), ((1, 8, 9, 3), (8, 9))],
+)
+def test_shapes_that_do_not_fit(image, mask):
+    with pytest.raises(ImageError, match=r"\(H, W, 3\)"):
+        Segmenter().predict(np.zeros(image, np.uint8), np.zeros(mask, np.uint8))
+
+
+@pytest.mark.usefixtures("oracle")
+def test_values_that_do_not_fit():
+    image = np.zeros((8, 9, 3), np.uint8)
+    with pytest.raises(ImageError, match="integers"):
+        Segmenter().predict(image, np.zeros((8, 9)))
+    with pytest.raises(ImageError, match="-7"):
+        Segmenter().predict(image, np.full((8, 9), -7))
+    with pytest.raises(ImageError, match="uint8"):
+        Segmenter().predict(image.astype(float), np.zeros((8, 9), int))
+
+
+def test_from_network_takes_voc_values(scenes):
+    segmenter = Segmenter.from_network(Oracle(scenes), CONFIG, device=CPU)
+    semantic = scenes[0].semantic.copy()
+    semantic[:50] = 255
+    found = labels_from_instances(segmenter.predict(scenes[0].image, semantic), semantic.shape)
+    np.testing.assert_array_equal(found > 0, (semantic > 0) & (semantic < 255))
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_brings_its_grouping_and_the_user_decides_on_the_walk(scenes, monkeypatch):
+    config = replace(CONFIG, grouping={"cut": 0.125, "centres": "weak-field"})
+    monkeypatch.setattr(module, "load_checkpoint", lambda path, device: (Oracle(scenes), config))
+    options = Segmenter(Path(__file__), refine=False, edges="refine").options
+    assert (options.cut, options.centres, options.refine, options.edges) == (0.125, "weak-field", False, "refine")
+
+
+def test_a_grouping_from_the_future_is_an_error(scenes):
+    config = replace(CONFIG, grouping={"telepathy": 1.0})
+    with pytest.raises(CheckpointError, match="update sisegcli"):
+        Segmenter.from_network(Oracle(scenes), config, device=CPU)
+
+
+def test_missing_weights_and_devices():
+    with pytest.raises(CheckpointError, match="No weights called 'nonsense'"):
+        Segmenter("nonsense", device="cpu")
+    with pytest.raises(OptionError):
+        Segmenter("nonsense", device="abacus")
+
+
+# -- weights that ship -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("paper.safetensors", "default.safetensors", "default.md"):
+        (folder / name).touch()
+    monkeypatch.setattr(shipped, "weights_folder", lambda: folder)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_weights_by_name(shelf):
+    assert shipped.weights_path("default") == shelf / "default.safetensors"
+    assert shipped.weights_path("paper") == shelf / "paper.safetensors"
+
+
+def test_weights_by_file(shelf):
+    mine = Path("mine.safetensors")
+    mine.touch()
+    assert shipped.weights_path("mine.safetensors") == shipped.weights_path(mine) == mine
+    assert shipped.weights_path(shelf / "default.md") == shelf / "default.md"
+
+
+@pytest.mark.parametrize("name", ["nonsense", "mine.safetensors", "weights/default", "..", "", "weights"])
+def test_unknown_weights_list_what_ships(shelf, name):
+    with pytest.raises(CheckpointError) as caught:
+        shipped.weights_path(name)
+    assert f"'{name}'" in str(caught.value)
+    assert str(caught.value).endswith("shipped are: default, paper.")
+
+
+def test_no_weights_ship(shelf):
+    for path in shelf.glob("*.safetensors"):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="shipped are: none"):
+        shipped.weights_path("default")
+
+
+def test_the_folder_of_weights_is_inside_the_package_or_beside_it():
+    package = Path(sisegcli.__file__).parent
+    assert shipped.weights_folder() in (package / "weights", package.parent / "weights")
+
+
+needs_weights = pytest.mark.skipif(
+    not (shipped.weights_folder() / "default.safetensors").is_file(), reason="no weights ship yet"
+)
+
+
+@needs_weights
+@pytest.mark.parametrize("edges", ["keep", "refine"])
+def test_the_default_weights_segment_a_scene(edges):
+    [scene] = draw_scenes.draw_scenes(1, seed=3, size=(120, 160))
+    semantic = scene.semantic.copy()
+    semantic[:8] = 255
+    found = Segmenter(device="cpu", edges=edges).predict(scene.image, semantic)
+    labels = labels_from_instances(found, semantic.shape)
+    assert sum(i.area for i in found) == (labels > 0).sum()  # disjoint
+    assert not labels[:8].any()
+    if edges == "keep":
+        np.testing.assert_array_equal(labels > 0, normalise(semantic) >= 0)
+    assert {i.category for i in found} <= set(scene.semantic[scene.semantic > 0].tolist())
+    assert all(0 <= i.score <= 1 for i in found)
+
+
+# -- the package -------------------------------------------------------------------------------------------------------
+
+
+def test_public_names():
+    names = ["Categories", "Category", "Instance", "Segmenter", "SisegError", "__version__"]
+    assert sorted(sisegcli.__all__) == sorted(names)
+    assert all(getattr(sisegcli, name) is not None for name in names)
+    assert sisegcli.Segmenter is Segmenter and sisegcli.Instance is Instance
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = sisegcli.nonsense
+
+
+def test_importing_the_package_is_light():
+    code = "import sys, sisegcli; sisegcli.Categories; print({'torch', 'numpy', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_masks_in_memory_mean_what_they_say():
+    assert (BACKGROUND, IGNORE) == (-1, -2)
