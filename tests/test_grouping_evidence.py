@@ -24,10 +24,10 @@ def settle(pieces, boundary, *, cut=CUT, join=0.5, join_size=1.0):
 def random_case(seed):
     """Return blocky pieces of a few regions, with votes near their middles, and a boundary map."""
     rng = np.random.default_rng(seed)
-    height, width = rng.integers(2, 5, 2)
+    height, width = rng.integers(2, 6, 2)
     block = np.ones((3, 3), int)
     labels = np.kron(np.arange(1, height * width + 1).reshape(height, width), block).astype(np.int32)
-    regions = np.kron(rng.integers(0, 3, (height, width)), block)
+    regions = np.kron(rng.choice([0, 1, 1, 1, 1, 2], (height, width)), block)
     labels[regions == 0] = 0
     _, dense = np.unique(np.append(labels, 0), return_inverse=True)
     labels = dense[:-1].reshape(labels.shape).astype(np.int32)
@@ -166,7 +166,7 @@ def agglomerate(pieces, boundary, field, cut):
         labels[labels > b] -= 1
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.25, 0.4, SURE]))
+@given(st.integers(0, 2**32 - 1), st.floats(0.15, 0.4) | st.just(SURE))
 def test_merging_equals_starting_over_at_every_step(seed, cut):
     pieces, boundary, field = random_case(seed)
     owner, weakest = settle(pieces, boundary, cut=cut, join=0)

@@ -189,6 +189,15 @@ def test_two_whose_votes_do_not_meet_stay_two(options):
     assert partition(found.labels) == partition(apart)
 
 
+def test_weak_field_follows_the_field_step_by_step():
+    # All pixels know the direction alone; those on the left get past the object in front only by many steps.
+    labels = rectangles((24, 56, 8, 184), (8, 72, 60, 100), size=(80, 192))
+    field, boundary = ideal_fields(labels)
+    field[..., 1] = np.clip(40 - np.indices(boundary.shape)[1], -3, 3)
+    found = group(mask_of(labels, [3, 5]), field, boundary, WEAK)
+    assert partition(found.labels) == partition(labels)
+
+
 @both
 def test_stuff_is_never_cut(options):
     found = group(mask_of(TOUCHING, [STUFF, STUFF]), *ideal_fields(TOUCHING), options, stuff=[STUFF])
@@ -230,8 +239,16 @@ def test_a_mirrored_picture_gives_mirrored_instances(options, seed):
         assert (mine ^ best).sum() <= 4 * 80
 
 
+def test_weaker_evidence_scores_lower():
+    strong, weak = (
+        group(mask_of(TOUCHING, [3, 3]), *ideal_fields(TOUCHING, wall), DENSITY).scores for wall in (0.95, 0.75)
+    )
+    assert len(strong) == len(weak) == 2
+    assert min(strong.values()) > min(weak.values())
+
+
 @both
-def test_the_better_supported_instance_scores_higher(options):
+def test_crumbs_score_lower_than_a_lone_object(options):
     # A lone object against crumbs of another category that has many.
     labels = rectangles((4, 76, 4, 44), *((y, y + 4, x, x + 4) for y in (8, 40, 70) for x in (60, 72, 84)))
     found = group(mask_of(labels, [3] + [5] * 9), *ideal_fields(labels), options)

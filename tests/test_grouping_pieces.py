@@ -124,6 +124,12 @@ def test_a_small_piece_goes_where_it_touches_most():
     np.testing.assert_array_equal(found.labels, grid("111122 111222 111222 111222"))
 
 
+def test_contacts_of_absorbed_pieces_count_for_their_new_owner():
+    # Piece 2 touches 1 three times, 4 twice, and 3, which goes to 4 first, twice.
+    found = pieces_of("112444 112444 112344 002344 002044", "111111 111111 111111 001111 001011")
+    np.testing.assert_array_equal(found.labels, grid("112222 112222 112222 002222 002022"))
+
+
 def test_small_pieces_that_grow_large_enough_stay():
     found = pieces_of("11111122233", "11111111111", least=4)
     np.testing.assert_array_equal(found.labels, grid("11111122222"))

@@ -93,6 +93,22 @@ def test_few_votes_are_no_candidate():
     assert by_weak_field(field, categories, least=3, weak=0.5).max() == 2
 
 
+def test_peaks_are_looked_for_as_far_as_the_kernel_reaches():
+    field = to_columns([4] * 8 + [7] * 6)
+    categories = np.zeros((1, 14), int)
+    assert by_density(field, categories, sigma=0.5).max() == 2
+    assert by_density(field, categories, sigma=3.0).max() == 1
+
+
+def test_where_nobody_has_enough_votes_those_with_most_are_candidates():
+    field = to_columns([1] * 3 + [10] * 2 + [16] * 3)
+    labels = by_weak_field(field, np.zeros((1, 8), int), least=4, weak=0.5)
+    assert labels.max() == 1  # all end at the grid's border
+    field = to_columns([1] * 3 + [9] * 2 + [16] * 3 + [-1] * 12)
+    categories = np.where(np.arange(20) < 8, 0, -1)[None]
+    assert by_weak_field(field, categories, least=4, weak=0.1).max() == 2
+
+
 def test_a_category_of_few_votes_still_is_somebody():
     assert by_weak_field(np.zeros((1, 3, 2), np.float32), np.array([[4, -1, 6]])).tolist() == [[1, 0, 2]]
 
