@@ -99,7 +99,8 @@ def test_markdown_says_what_was_not_measured(data: Path, capsys: pytest.CaptureF
     assert not any(line.startswith("| coco-dev") for line in lines)
 
 
-def test_a_table_for_people(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_for_people(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     assert results.main([str(data), "--only", "coco-dev", "--weights", "--paper", "none"]) == 0
     out, err = capsys.readouterr()
     assert "coco-dev (1)" in out and "Objects split" in out
