@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ideal_fields import cells_of, overlap
 from scipy import ndimage
@@ -205,6 +205,7 @@ def test_ignored_pixels_stay_nobodys_and_stuff_keeps_its_own(seed):
     np.testing.assert_array_equal(labels, kept)
 
 
+@example(102650)  # one vanishes only because another comes back
 @given(st.integers(0, 2**32 - 1))
 def test_no_instance_vanishes_and_none_appears(seed):
     labels, mask, categories, boundary = random_growth(seed)

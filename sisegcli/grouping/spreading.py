@@ -131,8 +131,8 @@ def grow_edges(
     table = np.concatenate(([0], present)).astype(np.int32)
     band = np.kron(near, np.ones((STRIDE, STRIDE), bool))[:height, :width] & ~fixed
     result: Labels = np.where(band, table[moved], labels).astype(np.int32)
-    # An instance that would vanish keeps what it had.
-    lost = np.setdiff1d(np.unique(labels), np.unique(result))
-    keep = np.isin(labels, lost[lost > 0])
-    result[keep] = labels[keep]
+    # An instance that would vanish keeps what it had, and so does one that vanishes by that.
+    while len(lost := np.setdiff1d(labels[labels > 0], result)):
+        keep = np.isin(labels, lost)
+        result[keep] = labels[keep]
     return result
