@@ -42,7 +42,7 @@ class GroupingOptions:
     centres: Centres = "density"
     sigma: float = 2.0
     peak: float = 0.1
-    cut: float = 0.5
+    cut: float = 0.65
     join: float = 0.5
     join_size: float = 1.0
     weak: float = 2.5

@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+SURE_SHARE = 0.05
+"""Share of the image from which size says nothing more about an instance."""
+
+
 def score_instances(
     labels: NDArray[np.int32],
     categories: Mapping[int, int],
@@ -17,9 +21,9 @@ def score_instances(
 ) -> dict[int, float]:
     """Score instances in [0, 1].
 
-    An instance's score is its share of its category's pixels in the image, times the evidence for its borders. Crumbs
-    beside a large object and members of a crowd are the ones that are most often wrong, an object that is its
-    category's only one is mostly right.
+    An instance's score is its share of its category's pixels in the image, times the evidence for its borders, times
+    the root of its area where that is below 5 % of the image. An object that is its category's only one is mostly right;
+    crumbs beside a large object and members of a crowd are often wrong, and so are small regions of a network's mask.
 
     Parameters
     ----------
@@ -42,7 +46,9 @@ def score_instances(
     total: dict[int, int] = {}
     for label, category in categories.items():
         total[category] = total.get(category, 0) + int(area[label])
-    return {
-        label: 1.0 if category in stuff else float(area[label]) / max(total[category], 1) * evidence[label]
-        for label, category in categories.items()
-    }
+
+    def score(label: int, category: int) -> float:
+        share = float(area[label]) / max(total[category], 1)
+        return share * evidence[label] * min(1.0, float(area[label]) / (SURE_SHARE * labels.size)) ** 0.5
+
+    return {label: 1.0 if category in stuff else score(label, category) for label, category in categories.items()}

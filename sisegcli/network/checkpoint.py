@@ -89,6 +89,7 @@ def save_checkpoint(
     metadata = {"format": FORMAT, "config": json.dumps(asdict(config)), **(notes or {})}
     temporary = path.with_name(path.name + ".partial")
     save_file(stored, temporary, metadata)
+    temporary.chmod(0o644)  # safetensors writes files for their owner alone
     temporary.replace(path)
 
 
