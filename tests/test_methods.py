@@ -32,7 +32,9 @@ def segment(mask, **options):
 def test_components_are_instances_and_larger_ones_score_higher():
     found = segment(MASK)
     assert [(i.category, i.area) for i in found.instances] == [(12, 4), (12, 3), (3, 2), (3, 1)]
-    assert [i.score for i in found.instances] == pytest.approx([0.8, 0.6, 0.4, 0.2])  # four times the share of the image
+    assert [i.score for i in found.instances] == pytest.approx(
+        [0.8, 0.6, 0.4, 0.2]
+    )  # four times the share of the image
     assert (found.removed, found.removed_pixels) == (0, 0)
     assert found.displacement is None
     assert found.boundary is None

@@ -366,7 +366,7 @@ def test_scenes_come_out_as_their_components(tmp_path):
         assert file_name == f"{name}.jpg"
         expected = set()
         for category in np.unique(scene.semantic[scene.semantic > 0]).tolist():
-            labels, count = ndimage.label(scene.semantic == category, np.ones((3, 3)))
+            labels, count = ndimage.label(scene.semantic == category)
             expected |= {(category, (labels == label).tobytes()) for label in range(1, count + 1)}
         assert {(i.category, i.mask().tobytes()) for i in instances} == expected
 
