@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-
 
 SURE_SHARE = 0.05
 """Share of the image from which size says nothing more about an instance."""
@@ -22,7 +22,7 @@ def score_instances(
     """Score instances in [0, 1].
 
     An instance's score is its share of its category's pixels in the image, times the evidence for its borders, times
-    the root of its area where that is below 5 % of the image. An object that is its category's only one is mostly right;
+    the root of its area where that is below 5 % of the image. An object alone in its category is mostly right;
     crumbs beside a large object and members of a crowd are often wrong, and so are small regions of a network's mask.
 
     Parameters
@@ -49,6 +49,7 @@ def score_instances(
 
     def score(label: int, category: int) -> float:
         share = float(area[label]) / max(total[category], 1)
-        return share * evidence[label] * min(1.0, float(area[label]) / (SURE_SHARE * labels.size)) ** 0.5
+        large = min(1.0, float(area[label]) / (SURE_SHARE * labels.size))
+        return share * evidence[label] * math.sqrt(large)
 
     return {label: 1.0 if category in stuff else score(label, category) for label, category in categories.items()}
