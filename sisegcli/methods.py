@@ -5,6 +5,7 @@ Only the network's method imports torch, and only when it is built.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -51,7 +52,7 @@ def needs_images(method: Method) -> bool:
     return bool(getattr(method, "needs_images", True))
 
 
-class _Baseline:
+class _Baseline(ABC):
     """What the baselines share: they see the mask only, and believe large instances more.
 
     The score of an instance is four times its share of the image, at most 1, since in a mask small regions are the ones
@@ -69,8 +70,9 @@ class _Baseline:
         """Segment a batch by its masks alone; see `Method.segment`."""
         return [self._segment(mask) for mask in masks]
 
+    @abstractmethod
     def _label(self, mask: Labels) -> tuple[Labels, Mapping[int, int]]:
-        raise NotImplementedError
+        """Label the segments of a mask; return their categories by label, too."""
 
     def _segment(self, mask: Labels) -> Segmentation:
         labels, categories = self._label(mask)

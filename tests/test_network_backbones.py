@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sisegcli.errors import OptionError
+from sisegcli.grid import STRIDE
 from sisegcli.network.checkpoint import BACKBONES, NetworkConfig, build_network
 from sisegcli.network.efficientnet_lite import EfficientNetLite, SamePadConv2d, pretrained_state
 from sisegcli.network.heads import CBR, DFM, pool_guide
-from sisegcli.network.model import STRIDE, SisegNetwork, pad_to_alignment
+from sisegcli.network.model import SisegNetwork, pad_to_alignment
 from sisegcli.network.resnet import ResNet
 from sisegcli.training.loop import freeze, train_mode
 from sisegcli.training.losses import pair_loss

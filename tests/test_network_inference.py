@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sisegcli.categories import BACKGROUND, IGNORE
-from sisegcli.grouping.resampling import resample
+from sisegcli.grid import resample
 from sisegcli.network.checkpoint import NetworkConfig, build_network
 from sisegcli.network.inference import Predictor, thing_map
 

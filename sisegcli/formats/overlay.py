@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from sisegcli.categories import Categories
 from sisegcli.formats.colour_wheel import flow_colours
+from sisegcli.grid import STRIDE
 from sisegcli.instances import Bool, Floats, Instance, Labels, labels_from_instances
 
 __all__ = ["choose_colours", "draw_overlay", "flow_colours"]
@@ -38,9 +39,6 @@ PALETTE = np.array(
 
 FILL = 0.34
 """How much of a filled pixel is the instance's colour."""
-
-STRIDE = 4
-"""Pixels of the image along one pixel of the displacement field."""
 
 PAPER = (24, 26, 32)
 """Colour behind the displacement field and between the panels."""

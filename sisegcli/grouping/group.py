@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sisegcli.grid import sample_cells
 from sisegcli.grouping.components import label_components
 from sisegcli.grouping.evidence import decide
 from sisegcli.grouping.options import GroupingOptions
@@ -20,7 +21,6 @@ from sisegcli.grouping.votes import cluster_by_density, cluster_by_weak_field
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
-STRIDE = 4
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def group(
         Categories that are one segment each.
     """
     regions, category_of = label_components(mask, stuff=stuff, connectivity=4)
-    cells = _sample(regions)
+    cells = sample_cells(regions)
     categories = _lookup(category_of, -1)[cells]
     things = (cells > 0) & ~np.isin(categories, list(stuff))
     categories = np.where(things, categories, -1)
@@ -111,14 +111,6 @@ def _objects(
     pieces = find_pieces(clusters, regions, categories, displacement)
     owner, evidence = decide(pieces, boundary, cut=options.cut, join=options.join, join_size=options.join_size)
     return owner[pieces.labels], evidence
-
-
-def _sample(regions: Labels) -> Labels:
-    """Take the label in the middle of each cell of the stride-4 grid."""
-    height, width = regions.shape
-    rows = np.minimum(np.arange(0, height, STRIDE) + STRIDE // 2, height - 1)
-    columns = np.minimum(np.arange(0, width, STRIDE) + STRIDE // 2, width - 1)
-    return regions[np.ix_(rows, columns)]
 
 
 def _lookup(values: dict[int, int], missing: int) -> NDArray[np.int64]:

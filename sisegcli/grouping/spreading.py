@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sisegcli.categories import IGNORE
+from sisegcli.grid import STRIDE, sample_cells
 from sisegcli.grouping.affinity import boundary_affinity
 from sisegcli.grouping.edges import spread_labels
 from sisegcli.grouping.options import GroupingOptions
@@ -16,7 +17,6 @@ from sisegcli.grouping.walk import random_walk
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
-STRIDE = 4
 LEAST = 1e-6
 """What a cell holds at least before a walk: on a certain boundary it still is its own."""
 
@@ -52,10 +52,8 @@ def settle_borders(
         return spread_labels(np.zeros((*objects.shape, 0), np.float32), regions, allowed)
     place = {index: number for number, index in enumerate(contested)}
     shared = np.isin(regions, [region for region, indices in allowed.items() if len(indices) > 1])
-    middle = np.minimum(np.arange(0, regions.shape[0], STRIDE) + STRIDE // 2, regions.shape[0] - 1)
-    across = np.minimum(np.arange(0, regions.shape[1], STRIDE) + STRIDE // 2, regions.shape[1] - 1)
-    cells = regions[np.ix_(middle, across)]
-    active = shared[np.ix_(middle, across)] & (objects > 0)
+    cells = sample_cells(regions)
+    active = sample_cells(shared) & (objects > 0)
     seeds = np.zeros((*objects.shape, len(contested)), np.float32)
     for index, number in place.items():
         seeds[..., number] = (objects == index + 1) & active
@@ -108,9 +106,7 @@ def grow_edges(
         Categories that keep their pixels.
     """
     height, width = labels.shape
-    middle = np.minimum(np.arange(0, height, STRIDE) + STRIDE // 2, height - 1)
-    across = np.minimum(np.arange(0, width, STRIDE) + STRIDE // 2, width - 1)
-    cells = labels[np.ix_(middle, across)]
+    cells = sample_cells(labels)
     fixed = np.isin(mask, [IGNORE, *stuff])
     reach = 4
     grown = ndimage.maximum_filter(cells, 2 * reach + 1)

@@ -11,9 +11,9 @@ from PIL import Image
 
 from sisegcli.categories import IGNORE
 from sisegcli.devices import computes_in_bfloat16
-from sisegcli.grouping.resampling import resample
+from sisegcli.grid import STRIDE, resample
 from sisegcli.network.checkpoint import NetworkConfig
-from sisegcli.network.model import STRIDE, SisegNetwork, pad_to_alignment
+from sisegcli.network.model import SisegNetwork, pad_to_alignment
 
 Image8 = NDArray[np.uint8]
 Floats = NDArray[np.float32]

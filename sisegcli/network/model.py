@@ -10,9 +10,6 @@ from torch import Tensor, nn
 
 from sisegcli.network.heads import CBR, DFM, join, pool_guide
 
-STRIDE = 4
-"""Image pixels for each pixel of the displacement field and of the boundary map."""
-
 
 class Backbone(Protocol):
     """What heads and training need of a backbone."""

@@ -11,8 +11,8 @@ from PIL import Image
 from sisegcli.categories import IGNORE
 from sisegcli.data.images import read_image
 from sisegcli.errors import ImageError
+from sisegcli.grid import STRIDE
 from sisegcli.grouping.components import label_components
-from sisegcli.network.model import STRIDE
 from sisegcli.training.guides import roughen
 from sisegcli.training.objects import ObjectBank, Source
 from sisegcli.training.options import Recipe

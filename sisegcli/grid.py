@@ -1,11 +1,41 @@
-"""From the network's grid to the stride-4 grid of the image as it is."""
+"""The stride-4 grid on which fields, maps and objects live: its cells, and ways from one grid to another."""
 
 from __future__ import annotations
+
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Values = TypeVar("Values", bound=np.generic)
+
+STRIDE = 4
+"""Image pixels for each cell of the grid."""
+
+
+def sample_cells(pixels: NDArray[Values]) -> NDArray[Values]:
+    """Take the value in the middle of each cell of an image's grid.
+
+    Parameters
+    ----------
+    pixels : (H, W) array
+        Labels, or other values that have no mean.
+
+    Returns
+    -------
+    (⌈H / 4⌉, ⌈W / 4⌉) array
+
+    Examples
+    --------
+    >>> sample_cells(np.arange(12).reshape(2, 6)).tolist()
+    [[8, 11]]
+    """
+    height, width = pixels.shape
+    rows = np.minimum(np.arange(0, height, STRIDE) + STRIDE // 2, height - 1)
+    columns = np.minimum(np.arange(0, width, STRIDE) + STRIDE // 2, width - 1)
+    cells: NDArray[Any] = pixels[np.ix_(rows, columns)]
+    return cells
 
 
 def resample(field: Floats, shape: tuple[int, int], ratio: tuple[float, float]) -> Floats:
