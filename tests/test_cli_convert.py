@@ -67,6 +67,26 @@ def test_images_and_masks_named_apart_without_a_folder(invoke, tmp_path):
     assert instances("photos-instances/instances.json") == [("class-8", 4)]
 
 
+def test_masks_in_colours_of_ones_own(invoke, tmp_path):
+    root, table = tmp_path / "painted", tmp_path / "colours.csv"
+    write_pairs({"a": ONE_CAT}, root / "images", root / "masks")
+    painted = np.zeros((*ONE_CAT.shape, 3), np.uint8)
+    painted[ONE_CAT > 0] = (10, 20, 30)
+    write_png(root / "masks" / "a.png", painted)
+    table.write_text("id,red,green,blue\n0,0,0,0\n9,10,20,30\n")
+    invoke(root, "--colours", table)
+    assert {name for name, _ in instances("painted-instances/instances.json")} == {"class-9"}
+
+
+def test_a_colour_table_that_is_none(invoke, tmp_path):
+    root = write_folders(tmp_path / "set", {"a": ONE_CAT})
+    (tmp_path / "colours.csv").write_text("0,0,0,0\n9,10,20,300\n")
+    command = CliRunner().invoke(app, ["convert", str(root), "--colours", str(tmp_path / "colours.csv"), *BASELINE])
+    assert command.exit_code == 1
+    assert "line 2: no colour; write lines id,red,green,blue" in " ".join(command.stderr.split())
+    assert not Path("set-instances").exists()
+
+
 def test_one_of_several_mask_folders(invoke, tmp_path):
     root = write_voc(tmp_path / "voc", {"a": TWO_DOGS})
     write_png(root / "SegmentationPred" / "a.png", np.full((4, 6), 8, np.uint8))

@@ -50,6 +50,7 @@ def convert(
     background: shared.Background = "0",
     ignore: shared.Ignore = "255",
     categories: shared.CategoryList = None,
+    colours: shared.Colours = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -126,6 +127,7 @@ def convert(
         background=mask_value("--background", background),
         ignore=mask_value("--ignore", ignore),
         categories=categories,
+        colours=colours,
         out=out,
         to=tuple(name.value for name in to or [Format.coco]),
         polygons=polygons,

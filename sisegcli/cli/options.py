@@ -40,6 +40,14 @@ CategoryList = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+Colours = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What the colours of RGB masks stand for, as CSV lines id,red,green,blue. By default VOC's colours.",
+        rich_help_panel=INPUT,
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=OUTPUT)]
 Json = Annotated[
     bool, typer.Option("--json", help="Print a summary as JSON, and nothing else.", rich_help_panel=OUTPUT)

@@ -40,6 +40,7 @@ def train(
     background: shared.Background = "0",
     ignore: shared.Ignore = "255",
     categories: shared.CategoryList = None,
+    colours: shared.Colours = None,
     val: Annotated[
         Path | None,
         typer.Option(
@@ -145,6 +146,7 @@ def train(
         background=mask_value("--background", background),
         ignore=mask_value("--ignore", ignore),
         categories=categories,
+        colours=colours,
         tensorboard=tensorboard,
         overwrite=overwrite,
         save_every=save_every,

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+
+from sisegcli.errors import CategoryError
+
+Colour = tuple[int, int, int]
 
 
 def voc_colour_map() -> NDArray[np.uint8]:
@@ -31,3 +38,37 @@ def voc_colour_map() -> NDArray[np.uint8]:
 def voc_palette() -> bytes:
     """Return the colours of PASCAL VOC as the 768 bytes that Pillow's ``putpalette`` wants."""
     return voc_colour_map().tobytes()
+
+
+def read_colour_table(path: Path) -> dict[Colour, int]:
+    """Read which mask value each colour stands for.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file with a line ``id,red,green,blue`` for each colour, 0 to 255; a first line of words is a heading.
+
+    Raises
+    ------
+    CategoryError
+        If the file cannot be read, or a line is something else or names a colour again.
+    """
+    way_out = "write lines id,red,green,blue with colours from 0 to 255"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [[cell.strip() for cell in row] for row in csv.reader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CategoryError(f"{path} cannot be read as a colour table; {way_out}.") from error
+    table: dict[Colour, int] = {}
+    for number, row in enumerate(lines, start=1):
+        if not any(row) or (number == 1 and not any(cell.isdecimal() for cell in row)):
+            continue
+        if len(row) != 4 or not all(cell.isdecimal() for cell in row) or max(map(int, row[1:])) > 255:
+            raise CategoryError(f"{path}, line {number}: no colour; {way_out}.")
+        value, red, green, blue = map(int, row)
+        if (red, green, blue) in table:
+            raise CategoryError(f"{path}, line {number}: this colour stands for {table[red, green, blue]} already.")
+        table[red, green, blue] = value
+    if not table:
+        raise CategoryError(f"{path} names no colour; {way_out}.")
+    return table

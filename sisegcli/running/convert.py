@@ -9,6 +9,7 @@ from functools import partial
 
 from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
+from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import Layout, Problem, find_pairs
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError
@@ -60,6 +61,8 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
     listener = listener or Listener()
     layout = find_pairs(options.root, images=options.images, masks=options.masks, split=options.split)
     categories = load_categories(options.categories) if options.categories else layout.categories or Categories()
+    colours = read_colour_table(options.colours) if options.colours else None
+    masks = MaskReader(options.background, options.ignore, colours)
     check_apart(options.output, layout)
     listener.found(layout, options.output)
     summary = Summary(layout.description, options.method, found=len(layout.pairs), problems=list(layout.problems))
@@ -80,7 +83,7 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
         try:
             method = method or _build(options, categories)
             with Interrupts(listener.stopping) as interrupts:
-                for done in _work(options, layout, method, pool, interrupts):
+                for done in _work(options, layout, masks, method, pool, interrupts):
                     _settle(done, outputs, summary, categories)
                     listener.advanced(1)
             summary.interrupted = interrupts.noted
@@ -123,12 +126,11 @@ def _build(options: ConvertOptions, categories: Categories) -> Method:
 
 
 def _work(
-    options: ConvertOptions, layout: Layout, method: Method, pool: Executor, interrupts: Interrupts
+    options: ConvertOptions, layout: Layout, masks: MaskReader, method: Method, pool: Executor, interrupts: Interrupts
 ) -> Iterator[Done]:
     """Read and segment all pairs in batches, until an interrupt is noted."""
     looks = needs_images(method)
-    reader = MaskReader(background=options.background, ignore=options.ignore)
-    read = partial(read_sample, masks=reader, decode=looks or options.overlay)
+    read = partial(read_sample, masks=masks, decode=looks or options.overlay)
     size = options.batch_size if looks else 1
     batch: list[Sample] = []
     for sample in map_ahead(read, layout.pairs, pool, size + options.workers):

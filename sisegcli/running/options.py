@@ -27,6 +27,8 @@ class ConvertOptions:
         Name of a list in ``ImageSets/Segmentation``.
     background, ignore : int, optional
         Mask values of the background and of ignored pixels; none if no value means it.
+    colours : Path, optional
+        A table of what the colours of RGB masks stand for.
     categories : str, optional
         ``voc``, ``coco``, ``ade20k``, ``cityscapes`` or a file; by default what the layout tells.
     to : tuple of str
@@ -61,6 +63,7 @@ class ConvertOptions:
     background: int | None = 0
     ignore: int | None = 255
     categories: str | None = None
+    colours: Path | None = None
     to: tuple[str, ...] = ("coco",)
     polygons: bool = False
     overlay: bool = False

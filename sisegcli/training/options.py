@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -103,4 +103,4 @@ class TrainOptions:
     tensorboard: bool = False
     overwrite: bool = False
     save_every: int = 500
-    colours: dict[tuple[int, int, int], int] | None = field(default=None)
+    colours: Path | None = None

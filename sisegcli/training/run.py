@@ -10,6 +10,7 @@ from typing import Any
 
 from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
+from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import find_pairs
 from sisegcli.data.masks import MaskReader
 from sisegcli.devices import pick_device
@@ -188,7 +189,8 @@ def _guard(options: TrainOptions) -> None:
 
 
 def _sources(options: TrainOptions, problems: list[str]) -> tuple[Source, ...]:
-    reader = MaskReader(options.background, options.ignore, options.colours)
+    colours = read_colour_table(options.colours) if options.colours else None
+    reader = MaskReader(options.background, options.ignore, colours)
     named = load_categories(options.categories) if options.categories else None
     sources = []
     for folder in options.data:
