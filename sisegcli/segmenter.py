@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from sisegcli.categories import Categories
 from sisegcli.data.masks import normalise
 from sisegcli.devices import pick_device
 from sisegcli.errors import CheckpointError, ImageError
+from sisegcli.grid import STRIDE, resample
 from sisegcli.grouping.group import group
 from sisegcli.grouping.options import Edges, GroupingOptions
+from sisegcli.grouping.prompts import Ask, Prompt
 from sisegcli.instances import Instance, Segmentation, instances_from_labels
+from sisegcli.network.asking import Asker
 from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
@@ -109,6 +113,8 @@ class Segmenter:
         **asked: Any,
     ) -> None:
         self.predictor = Predictor(network, config, device)
+        self.magnify = config.magnify
+        self.asker = Asker(network.membership, device) if network.membership is not None else None
         try:
             self.options = replace(GroupingOptions(**config.grouping), **asked)  # type: ignore[arg-type]
         except TypeError as error:
@@ -157,6 +163,10 @@ class Segmenter:
         masks : sequence of (H, W) arrays of int32
             Semantic masks in memory: category ids, `BACKGROUND` and `IGNORE`.
         """
+        sizes = [mask.shape for mask in masks]
+        if self.magnify != 1:
+            images = [_enlarge(image, self.magnify, Image.Resampling.BILINEAR) for image in images]
+            masks = [_enlarge(mask, self.magnify, Image.Resampling.NEAREST) for mask in masks]
         things = [thing_map(mask, self.stuff) for mask in masks]
         fields = self.predictor.predict(images, things)
         if self.options.edges == "refine":
@@ -165,14 +175,58 @@ class Segmenter:
             outer: list[Floats | None] = [edges for _, edges in blind]
         else:
             outer = [None] * len(fields)
-        return [self._segment(mask, *pair, edges) for mask, pair, edges in zip(masks, fields, outer, strict=True)]
+        asks = [self._ask(image, thing) for image, thing in zip(images, things, strict=True)]
+        return [
+            self._segment(mask, *pair, edges, ask, (size[0], size[1]))
+            for mask, pair, edges, ask, size in zip(masks, fields, outer, asks, sizes, strict=True)
+        ]
+
+    def _ask(self, image: NDArray[np.uint8], things: NDArray[np.int8]) -> Ask | None:
+        """Return a function that asks the membership network about an image; None without such a network."""
+        asker = self.asker
+        if asker is None:
+            return None
+        known = np.where(things > 0, 255, 0).astype(np.uint8)
+
+        def ask(prompts: Sequence[Prompt]) -> Floats:
+            windows = [prompt.window for prompt in prompts]
+            cores = [(p.core, p.window.scaled(1 / STRIDE).moved(*p.corner)) for p in prompts]
+            return asker.ask(image, known, windows, cores)
+
+        return ask
 
     def _segment(
-        self, mask: NDArray[np.int32], displacement: Floats, boundary: Floats, outer: Floats | None
+        self,
+        mask: NDArray[np.int32],
+        displacement: Floats,
+        boundary: Floats,
+        outer: Floats | None,
+        ask: Ask | None,
+        size: tuple[int, int],
     ) -> Segmentation:
-        found = group(mask, displacement, boundary, self.options, outer=outer, stuff=self.stuff)
-        instances = instances_from_labels(found.labels, found.categories, found.scores)
+        found = group(mask, displacement, boundary, self.options, outer=outer, ask=ask, stuff=self.stuff)
+        labels = found.labels
+        if labels.shape != size:
+            labels, displacement, boundary = _shrink(labels, displacement, boundary, size)
+        instances = instances_from_labels(labels, found.categories, found.scores)
         kept = [i for i in instances if i.area >= self.min_area and i.score >= self.min_score]
         kept.sort(key=lambda i: -i.score)
         gone = sum(i.area for i in instances) - sum(i.area for i in kept)
         return Segmentation(kept, len(instances) - len(kept), gone, displacement, boundary)
+
+
+def _enlarge(pixels: NDArray[Any], factor: float, method: Image.Resampling) -> NDArray[Any]:
+    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
+    return np.array(Image.fromarray(pixels).resize((width, height), method))
+
+
+def _shrink(
+    labels: NDArray[np.int32], displacement: Floats, boundary: Floats, size: tuple[int, int]
+) -> tuple[NDArray[np.int32], Floats, Floats]:
+    """Bring labels and fields of an enlarged image back to the image's own size and grid."""
+    rows, columns = (((np.arange(n) + 0.5) * m / n).astype(np.intp) for n, m in zip(size, labels.shape, strict=True))
+    ratio = (labels.shape[0] / size[0], labels.shape[1] / size[1])
+    cells = (-(-size[0] // STRIDE), -(-size[1] // STRIDE))
+    field = resample(displacement, cells, ratio)
+    field /= np.asarray(ratio, np.float32)
+    return labels[np.ix_(rows, columns)], field, resample(boundary, cells, ratio)

@@ -1,11 +1,13 @@
 """Decisions on evidence: which borders between pieces part two objects, and which distant pieces are one.
 
 Votes find more candidates than there are objects. A false cut ruins an object whose mask was already right, so a cut
-needs evidence: a boundary along the border *and* votes that keep apart. A join needs votes that meet.
+needs evidence: a boundary along the border *and* votes that keep apart, and, where a membership network was asked, its
+word. A join needs votes that meet, and the same word.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,14 +15,27 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sisegcli.grouping.pieces import Pieces, contacts
+from sisegcli.grouping.prompts import Pairs
 
 Floats = NDArray[np.float32]
+
+JOIN_ODDS = 3.0
+"""Log odds from which membership and votes join two regions."""
 
 
 @dataclass
 class _Border:
     length: float
     strength: float  # sum over the contacts
+
+
+@dataclass
+class _Link:
+    total: float  # log odds of being one object, times weight
+    weight: float
+
+    def odds(self) -> float:
+        return self.total / self.weight
 
 
 @dataclass
@@ -32,6 +47,7 @@ class _Node:
     vote: NDArray[np.float64]
     square: float
     borders: dict[int, _Border] = field(default_factory=dict)
+    links: dict[int, _Link] = field(default_factory=dict)
 
     def size(self) -> float:
         return float(np.sqrt(self.area))
@@ -41,11 +57,13 @@ class _Node:
         return float(np.sqrt(max(self.square / self.area - float(mean @ mean), 0.0)))
 
 
-def cut_evidence(strength: float, distance: float, spread: float) -> float:
+def cut_evidence(strength: float, distance: float, spread: float, odds: float = 0.0) -> float:
     """Evidence that two touching pieces are two objects.
 
     The mean boundary along their border, lowered where their votes do not keep apart:
-    strength · s / (1 + s), with s the distance of the mean votes over their spread.
+    e = strength · s / (1 + s), with s the distance of the mean votes over their spread.
+    Where the membership network gave log odds m of their being one object, the evidence is
+    σ(log(e / (1 − e)) − m / 2).
 
     Parameters
     ----------
@@ -55,6 +73,8 @@ def cut_evidence(strength: float, distance: float, spread: float) -> float:
         Distance of the pieces' mean votes, in pixels.
     spread : float
         Sum of the standard deviations of the pieces' votes, in pixels.
+    odds : float
+        Log odds that they are one object; 0 where nobody was asked.
 
     Examples
     --------
@@ -62,11 +82,15 @@ def cut_evidence(strength: float, distance: float, spread: float) -> float:
     (0.72, 0.18)
     """
     separation = distance / (spread + 1.0)
-    return strength * separation / (1.0 + separation)
+    seen = strength * separation / (1.0 + separation)
+    if not odds:
+        return seen
+    seen = min(max(seen, 1e-3), 1 - 1e-3)
+    return 1 / (1 + math.exp(odds / 2) * (1 - seen) / seen)
 
 
 def decide(
-    pieces: Pieces, boundary: Floats, *, cut: float, join: float, join_size: float
+    pieces: Pieces, boundary: Floats, *, cut: float, join: float, join_size: float, pairs: Pairs | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Merge pieces of one region while the evidence for their border is weak, then join pieces across regions.
 
@@ -81,6 +105,10 @@ def decide(
     join, join_size : float
         Pieces of different regions of a category are joined if their mean votes are closer than `join` times the
         distance between their centres and than `join_size` times the size of the smaller one.
+    pairs : mapping, optional
+        What the membership network said of pairs of pieces. Then pieces of different regions are joined if
+        m − log(v + 0.1) > `JOIN_ODDS`, with m their log odds and v the distance of their votes over that of their
+        centres.
 
     Returns
     -------
@@ -91,12 +119,18 @@ def decide(
         object.
     """
     nodes = _nodes(pieces, boundary)
+    for (a, b), odds in (pairs or {}).items():
+        weight = float(min(pieces.area[a], pieces.area[b]))
+        nodes[a].links[b] = nodes[b].links[a] = _Link(odds * weight, weight)
     owner = np.arange(len(pieces.area), dtype=np.int32)
     _merge(nodes, owner, cut)
     weakest = {
         number: min([_evidence(nodes, number, o) for o in node.borders], default=1.0) for number, node in nodes.items()
     }
-    _join(nodes, owner, pieces, join, join_size)
+    if pairs is None:
+        _join_votes(nodes, owner, pieces, join, join_size)
+    else:
+        _join_members(nodes, owner, pieces)
     owner = _roots(owner)
     numbers, dense = np.unique(owner[1:], return_inverse=True)
     evidence = np.ones(len(numbers) + 1)
@@ -125,7 +159,8 @@ def _evidence(nodes: dict[int, _Node], a: int, b: int) -> float:
     one, other = nodes[a], nodes[b]
     border = one.borders[b]
     distance = float(np.linalg.norm(one.vote / one.area - other.vote / other.area))
-    return cut_evidence(border.strength / border.length, distance, one.spread() + other.spread())
+    odds = one.links[b].odds() if b in one.links else 0.0
+    return cut_evidence(border.strength / border.length, distance, one.spread() + other.spread(), odds)
 
 
 def _merge(nodes: dict[int, _Node], owner: NDArray[np.int32], cut: float) -> None:
@@ -139,6 +174,7 @@ def _merge(nodes: dict[int, _Node], owner: NDArray[np.int32], cut: float) -> Non
         owner[b] = a
         one.area, one.place = one.area + other.area, one.place + other.place
         one.vote, one.square = one.vote + other.vote, one.square + other.square
+        _relink(nodes, a, b, other)
         del one.borders[b]
         for c, border in other.borders.items():
             del known[min(b, c), max(b, c)]
@@ -152,7 +188,47 @@ def _merge(nodes: dict[int, _Node], owner: NDArray[np.int32], cut: float) -> Non
             known[min(a, c), max(a, c)] = _evidence(nodes, a, c)
 
 
-def _join(nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pieces, join: float, join_size: float) -> None:
+def _relink(nodes: dict[int, _Node], a: int, b: int, gone: _Node) -> None:
+    """Hand what is known of node b and others on to node a."""
+    one = nodes[a]
+    one.links.pop(b, None)
+    for c, link in gone.links.items():
+        if c == a:
+            continue
+        del nodes[c].links[b]
+        mine = one.links.get(c)
+        whole = _Link(link.total + mine.total, link.weight + mine.weight) if mine else link
+        one.links[c] = nodes[c].links[a] = whole
+
+
+def _join_members(nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pieces) -> None:
+    """Join pieces of different regions that membership and votes call one object, the surest first."""
+    found = []
+    for a, one in nodes.items():
+        for b, link in one.links.items():
+            if a < b and pieces.region[a] != pieces.region[b]:
+                other = nodes[b]
+                apart = float(np.linalg.norm(one.vote / one.area - other.vote / other.area))
+                between = float(np.linalg.norm(one.place / one.area - other.place / other.area))
+                odds = link.odds() - math.log(apart / max(between, 1e-9) + 0.1)
+                if odds > JOIN_ODDS:
+                    found.append((-odds, a, b))
+    held = {n: {int(pieces.region[n])} for n in nodes}
+    for _, a, b in sorted(found):
+        _unite(owner, held, a, b)
+
+
+def _unite(owner: NDArray[np.int32], held: dict[int, set[int]], a: int, b: int) -> None:
+    """Make two nodes one object, unless a region would hold it twice."""
+    a, b = _root(owner, a), _root(owner, b)
+    if a != b and not held[a] & held[b]:
+        owner[max(a, b)] = min(a, b)
+        held[min(a, b)] |= held[max(a, b)]
+
+
+def _join_votes(
+    nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pieces, join: float, join_size: float
+) -> None:
     """Join pieces of different regions whose votes meet, the closest first, if no region holds an object twice."""
     groups: dict[int, list[int]] = {}
     for number in nodes:
@@ -172,10 +248,7 @@ def _join(nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pieces, joi
         held = {n: {int(pieces.region[n])} for n in members}
         order = sorted(zip(*np.nonzero(np.triu(near)), strict=True), key=lambda p: apart[p] / max(between[p], 1e-9))
         for i, j in order:
-            a, b = _root(owner, members[i]), _root(owner, members[j])
-            if a != b and not held[a] & held[b]:
-                owner[max(a, b)] = min(a, b)
-                held[min(a, b)] |= held[max(a, b)]
+            _unite(owner, held, members[i], members[j])
 
 
 def _root(owner: NDArray[np.int32], number: int) -> int:

@@ -14,6 +14,7 @@ from sisegcli.grouping.components import label_components
 from sisegcli.grouping.evidence import decide
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.grouping.pieces import find_pieces
+from sisegcli.grouping.prompts import Ask, choose_prompts, pair_up
 from sisegcli.grouping.refinement import refine_displacement
 from sisegcli.grouping.scores import score_instances
 from sisegcli.grouping.spreading import grow_edges, settle_borders
@@ -49,6 +50,7 @@ def group(
     options: GroupingOptions,
     *,
     outer: Floats | None = None,
+    ask: Ask | None = None,
     stuff: Collection[int] = (),
 ) -> Grouping:
     """Turn a semantic mask into instances by displacement votes and boundaries.
@@ -65,6 +67,8 @@ def group(
         How to group.
     outer : (h, w) array of float32, optional
         Probability of a boundary for ``edges="refine"``, as the image alone shows it; `boundary` by default.
+    ask : callable, optional
+        The membership network; without it, votes and boundary decide alone.
     stuff : collection of int
         Categories that are one segment each.
     """
@@ -73,7 +77,7 @@ def group(
     categories = _lookup(category_of, -1)[cells]
     things = (cells > 0) & ~np.isin(categories, list(stuff))
     categories = np.where(things, categories, -1)
-    objects, evidence = _objects(np.where(things, cells, 0), categories, displacement, boundary, options)
+    objects, evidence = _objects(np.where(things, cells, 0), categories, displacement, boundary, options, ask)
 
     # Objects on the grid, then regions that no cell saw: specks, and stuff.
     allowed: dict[int, list[int]] = {}
@@ -101,6 +105,7 @@ def _objects(
     displacement: Floats,
     boundary: Floats,
     options: GroupingOptions,
+    ask: Ask | None,
 ) -> tuple[Labels, NDArray[np.float64]]:
     """Return the object of each cell, from 1, and the evidence for each object."""
     if options.centres == "weak-field":
@@ -109,7 +114,13 @@ def _objects(
         return objects, np.ones(int(objects.max(initial=0)) + 1)
     clusters = cluster_by_density(displacement, categories, sigma=options.sigma, peak=options.peak)
     pieces = find_pieces(clusters, regions, categories, displacement)
-    owner, evidence = decide(pieces, boundary, cut=options.cut, join=options.join, join_size=options.join_size)
+    pairs = None
+    if ask is not None:
+        prompts = choose_prompts(pieces)
+        pairs = pair_up(pieces, prompts, ask(prompts))
+    owner, evidence = decide(
+        pieces, boundary, cut=options.cut, join=options.join, join_size=options.join_size, pairs=pairs
+    )
     return owner[pieces.labels], evidence
 
 

@@ -1,1 +1,1 @@
-"""The network, pure `torch.nn`: backbones, DFM and CBR, and the builder that reads a checkpoint."""
+"""The network, pure `torch.nn`: backbones, DFM and CBR, membership, and the reader of checkpoints."""

@@ -14,8 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sisegcli.errors import CheckpointError, OptionError
+from sisegcli.network.backbone import Backbone
 from sisegcli.network.efficientnet_lite import EfficientNetLite
-from sisegcli.network.model import Backbone, SisegNetwork
+from sisegcli.network.membership import Membership
+from sisegcli.network.model import SisegNetwork
 from sisegcli.network.resnet import ResNet
 
 FORMAT = "sisegcli-1"
@@ -39,8 +41,12 @@ class NetworkConfig:
         Channels of the heads.
     guided : bool
         Whether the heads see which pixels belong to things.
+    membership : bool
+        Whether a membership network comes along.
     long_side : int
         Images are shrunk to this longest side, in pixels, before they enter the network; 0: never.
+    magnify : float
+        Images are enlarged by this factor first, for small objects.
     mean_displacement : tuple of float
         The mean field (y, x) over the training data, subtracted at inference (IRNet).
     grouping : mapping
@@ -50,7 +56,9 @@ class NetworkConfig:
     backbone: str = "efficientnet_lite0"
     width: int = 64
     guided: bool = False
+    membership: bool = False
     long_side: int = 512
+    magnify: float = 1.0
     mean_displacement: tuple[float, float] = (0.0, 0.0)
     grouping: Mapping[str, float | str] = field(default_factory=dict)
 
@@ -65,7 +73,9 @@ def build_network(config: NetworkConfig) -> SisegNetwork:
     """
     if config.backbone not in BACKBONES:
         raise OptionError(f"No backbone is called '{config.backbone}'; choose one of {', '.join(BACKBONES)}.")
-    return SisegNetwork(backbone=BACKBONES[config.backbone](), width=config.width, guided=config.guided)
+    backbone = BACKBONES[config.backbone]
+    membership = Membership(backbone=backbone(), width=config.width) if config.membership else None
+    return SisegNetwork(backbone=backbone(), width=config.width, guided=config.guided, membership=membership)
 
 
 def save_checkpoint(
@@ -160,7 +170,7 @@ def load_backbone_weights(network: SisegNetwork, path: Path) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
         ours = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
-        network.backbone.load_pretrained(ours or state)
+        network.load_pretrained(ours or state)
     except FileNotFoundError as error:
         raise CheckpointError(f"No backbone weights at {path}.") from error
     except Exception as error:  # torch.load raises whatever a foreign file provokes

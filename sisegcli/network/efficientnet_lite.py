@@ -109,13 +109,15 @@ class EfficientNetLite(nn.Module):
         self._level_ends = {ends[i] for i in last}
         self.channels = tuple(stages[i].channels for i in last)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Map normalised images (N, 3, H, W) to features, finest first."""
+    def forward(self, x: Tensor, extra: Tensor | None = None) -> list[Tensor]:
+        """Map normalised images (N, 3, H, W) to features, finest first; `extra` is added to the level of stride 4."""
         x = F.relu6(self._bn0(self._conv_stem(x)))
-        levels = []
+        levels: list[Tensor] = []
         for number, block in enumerate(self._blocks):
             x = block(x)
             if number in self._level_ends:
+                if extra is not None and self.strides[len(levels)] == 4:
+                    x = x + extra
                 levels.append(x)
         return levels
 

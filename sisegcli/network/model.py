@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sisegcli.network.backbone import Backbone, normalise
 from sisegcli.network.heads import CBR, DFM, join, pool_guide
-
-
-class Backbone(Protocol):
-    """What heads and training need of a backbone."""
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """Channels of each level, finest first."""
-        ...
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        """Stride of each level, finest first."""
-        ...
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """Means of red, green and blue to subtract, for colours in [0, 1]."""
-        ...
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviations to divide by, for colours in [0, 1]."""
-        ...
-
-    def __call__(self, x: Tensor) -> list[Tensor]:
-        """Map normalised images (N, 3, H, W) to features, finest first."""
-        ...
-
-    def depths(self) -> list[nn.Module]:
-        """Parts in order of depth."""
-        ...
-
-    def load_pretrained(self, state: dict[str, Tensor]) -> None:
-        """Load a published classification file's parameters."""
-        ...
+from sisegcli.network.membership import Membership
 
 
 class SisegNetwork(nn.Module):
@@ -59,20 +23,31 @@ class SisegNetwork(nn.Module):
     guided : bool
         Whether the heads also see which pixels belong to things (all categories as one: borders between categories
         are hidden, so that they have to be found in the image).
+    membership : Membership, optional
+        A second network, with a backbone of its own, that is asked about single pieces.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, *, backbone: Backbone, width: int = 64, guided: bool = False) -> None:
+    def __init__(
+        self, *, backbone: Backbone, width: int = 64, guided: bool = False, membership: Membership | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.guided = guided
         channels = [c + int(guided) for c in backbone.channels]
         self.dfm = DFM(channels=channels, strides=backbone.strides, width=width)
         self.cbr = CBR(channels=channels, strides=backbone.strides, width=width)
+        self.membership = membership
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1) * 255, persistent=False)
+
+    def load_pretrained(self, state: dict[str, Tensor]) -> None:
+        """Load a published classification file's parameters into the backbones."""
+        self.backbone.load_pretrained(state)
+        if self.membership is not None:
+            self.membership.backbone.load_pretrained(state)
 
     @property
     def alignment(self) -> int:
@@ -96,9 +71,7 @@ class SisegNetwork(nn.Module):
         boundary : (N, 1, H / 4, W / 4) tensor
             Logits of the boundary map.
         """
-        x = (images.to(self.mean.dtype) - self.mean) / self.std
-        if x.is_contiguous(memory_format=torch.channels_last) or not x.is_cuda:
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = normalise(images, self.mean, self.std)
         levels = self.backbone(x)
         if self.guided:
             if guide is None:

@@ -72,12 +72,14 @@ class ResNet(nn.Module):
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.strides = tuple(strides)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Map normalised images (N, 3, H, W) to features, finest first."""
+    def forward(self, x: Tensor, extra: Tensor | None = None) -> list[Tensor]:
+        """Map normalised images (N, 3, H, W) to features, finest first; `extra` is added to the level of stride 4."""
         levels = [F.relu(self.bn1(self.conv1(x)))]
         x = F.max_pool2d(levels[0], 3, 2, 1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
+            if extra is not None and len(levels) == 1:
+                x = x + extra
             levels.append(x)
         return levels
 

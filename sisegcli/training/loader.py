@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sisegcli.errors import SisegError
+from sisegcli.training.questions import Questions
 from sisegcli.training.samples import Sample, SampleMaker
+
+
+@dataclass(frozen=True)
+class QuestionBatch:
+    """Questions of all samples of a step, as tensors; see `Questions` for shapes."""
+
+    windows: Tensor
+    things: Tensor
+    prompts: Tensor
+    members: Tensor
+    weights: Tensor
+    doubtful: Tensor
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> QuestionBatch:
+        """Return the same with every tensor changed."""
+        return QuestionBatch(**{name: change(value) for name, value in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -30,12 +47,17 @@ class Batch:
     size: Tensor
     doubtful: Tensor
     problems: list[str]
+    questions: QuestionBatch | None = None
     following: int = 0
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device; guides become 0, 0.5 and 1."""
         moved = self._each(lambda x: x.to(device, non_blocking=True))
-        return replace(moved, guides=moved.guides.float()[:, None] / 2)
+        questions = moved.questions
+        if questions is not None:
+            shown = {name: getattr(questions, name).float()[:, None] / 255 for name in ("things", "prompts")}
+            questions = replace(questions, **shown)
+        return replace(moved, guides=moved.guides.float()[:, None] / 2, questions=questions)
 
     def pin_memory(self) -> Batch:
         """Move to memory from which a GPU copies by itself; the loader calls it."""
@@ -43,7 +65,8 @@ class Batch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         tensors: dict[str, Any] = {k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        return replace(self, **tensors)
+        questions = self.questions.each(change) if self.questions is not None else None
+        return replace(self, questions=questions, **tensors)
 
 
 class _Samples(Dataset[Sample | str]):
@@ -84,6 +107,15 @@ def _collate(samples: list[Sample | str]) -> Batch | list[str]:
     def stack(name: str) -> Tensor:
         return torch.from_numpy(np.stack([getattr(s, name) for s in good]))
 
+    asked = [s.questions for s in good if s.questions is not None]
+    questions = None
+    if asked:
+        values = {
+            field.name: torch.from_numpy(np.concatenate([getattr(q, field.name) for q in asked]))
+            for field in fields(Questions)
+        }
+        values["windows"] = values["windows"].permute(0, 3, 1, 2)
+        questions = QuestionBatch(**values)
     return Batch(
         images=stack("image").permute(0, 3, 1, 2),
         guides=stack("guide"),
@@ -92,6 +124,7 @@ def _collate(samples: list[Sample | str]) -> Batch | list[str]:
         size=stack("size"),
         doubtful=stack("doubtful"),
         problems=problems,
+        questions=questions,
     )
 
 

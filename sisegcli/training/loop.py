@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from sisegcli.devices import computes_in_bfloat16
 from sisegcli.errors import CheckpointError, SisegError
+from sisegcli.network.backbone import Backbone
 from sisegcli.network.checkpoint import NetworkConfig, save_checkpoint
 from sisegcli.network.model import SisegNetwork
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loader import Batch, batches
-from sisegcli.training.losses import centre_loss, pair_loss
+from sisegcli.training.losses import centre_loss, membership_loss, pair_loss
 from sisegcli.training.options import Recipe, TrainOptions
 from sisegcli.training.pairs import Shift, pair_offsets
 from sisegcli.training.samples import SampleMaker
@@ -28,6 +29,8 @@ from sisegcli.training.state import Average, read_state, save_state
 
 WARM_UP = 200
 SHIFTS_A_STEP = 16
+BEFORE_PROMPT = 4
+"""Parts of a membership network's backbone, from the first, that come before the prompt and stay as they are."""
 
 
 class Trainer:
@@ -64,11 +67,17 @@ class Trainer:
         self.network: SisegNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config, self.maker, self.recipe, self.options = config, maker, recipe, options
         self.device, self.listener = device, listener
-        freeze(self.network, recipe.frozen)
+        freeze(network.backbone, recipe.frozen)
         self.average = Average(self.network)
         backbone = [p for p in network.backbone.parameters() if p.requires_grad]  # type: ignore[attr-defined]
         heads = [p for part in (network.dfm, network.cbr) for p in part.parameters()]
         groups = [{"params": heads, "peak": recipe.lr}, {"params": backbone, "peak": recipe.lr / 10}]
+        if network.membership is not None:
+            freeze(network.membership.backbone, BEFORE_PROMPT)
+            named = [(name, p) for name, p in network.membership.named_parameters() if p.requires_grad]
+            deep = [p for name, p in named if name.startswith("backbone.")]
+            head = [p for name, p in named if not name.startswith("backbone.")]
+            groups += [{"params": head, "peak": recipe.lr / 2}, {"params": deep, "peak": recipe.lr / 10}]
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=1e-2)
         self.half = computes_in_bfloat16(device)
         self.step, self.following, self.elapsed = 0, 0, 0.0
@@ -170,6 +179,11 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             displacement, boundary = self.network(batch.images, batch.guides if self.network.guided else None)
         terms = self._losses(displacement, boundary, batch)
+        asked = batch.questions
+        if self.network.membership is not None and asked is not None:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                answers = self.network.membership(asked.windows, asked.things, asked.prompts)
+            terms["membership"] = membership_loss(answers, asked.members, asked.weights, asked.doubtful)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(loss)):
             weights = self.options.out / "weights.safetensors"
@@ -203,18 +217,20 @@ class Trainer:
         return {"centre": centre, "object_displacement": 0.05 * pairs.object_displacement, "boundary": pairs.boundary}
 
 
-def freeze(network: SisegNetwork, parts: int) -> None:
-    """Keep the first parts of the backbone as they are."""
-    for part in itertools.islice(network.backbone.depths(), parts):
+def freeze(backbone: Backbone, parts: int) -> None:
+    """Keep the first parts of a backbone as they are."""
+    for part in itertools.islice(backbone.depths(), parts):
         part.requires_grad_(False)
 
 
 def train_mode(network: SisegNetwork) -> None:
-    """Set training mode, save for the backbone's batch norm, which keeps its statistics (batches are small)."""
+    """Set training mode, save for the backbones' batch norm, which keeps its statistics (batches are small)."""
     network.train()
-    for module in network.backbone.modules():  # type: ignore[attr-defined]
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
+    backbones = [network.backbone] + ([network.membership.backbone] if network.membership is not None else [])
+    for backbone in backbones:
+        for module in backbone.modules():  # type: ignore[attr-defined]
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
 
 
 def log_line(record: Mapping[str, Any]) -> str:

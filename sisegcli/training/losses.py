@@ -104,6 +104,36 @@ def pair_loss(
     return PairLoss(pull.value(), rest.value(), 0.5 * inside.value() + 0.5 * outside.value() + cuts)
 
 
+def membership_loss(
+    logits: Tensor, members: Tensor, weights: Tensor, doubtful: Tensor, *, robustness: float = 0.7
+) -> Tensor:
+    """Cross-entropy of membership, with members and others of a window weighing the same.
+
+    Parameters
+    ----------
+    logits : (N, 1, h, w) tensor
+        Logits of membership.
+    members, doubtful : (N, h, w) tensors of bool
+        Cells of the prompt's object, and members that may be another object's: those pay the bounded (1 − p^q) / q
+        instead of −log p, as in `pair_loss`.
+    weights : (N, h, w) tensor
+        Weight of each cell.
+    robustness : float
+        q of that loss.
+    """
+    x = logits.float().squeeze(1)
+    surprise = F.softplus(-x)  # −log p
+    bounded = (1 - torch.exp(-robustness * surprise)) / robustness
+    inside, outside = weights * members, weights * ~members
+    total = x.new_zeros(())
+    # Of windows with few cells of a kind, that kind counts less.
+    for part, loss, enough in ((inside, torch.where(doubtful, bounded, surprise), 5), (outside, F.softplus(x), 20)):
+        count = part.sum((1, 2))
+        mean = (loss * part).sum((1, 2)) / count.clamp_min(1e-3)
+        total = total + (mean * (count / enough).clamp(max=1)).mean()
+    return total
+
+
 def centre_loss(displacement: Tensor, target: Tensor, size: Tensor, weight: Tensor, doubtful: Tensor) -> Tensor:
     """Distance between votes and known centres, in sizes of the object.
 

@@ -8,12 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Pair
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import ImageError
 from sisegcli.grouping.components import label_components
+
+COMFORTABLE = 36.0
+"""Size (square root of the area), in pixels, from which objects are told apart well on a grid of stride 4."""
+CROWD = 6
+"""Components of a category from which an image shows a crowd, whose typical members are taken for single objects."""
+SMALLEST = 36
+"""Pixels that a member of a crowd needs."""
+SOLID = 0.9
+"""Share of its convex hull that a single object of a crowd fills."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,13 @@ class ObjectBank:
     def __len__(self) -> int:
         return len(self.objects)
 
+    def magnification(self) -> float:
+        """Return how much to enlarge images so that half of the objects are at least `COMFORTABLE` pixels in size."""
+        if not self.objects:
+            return 1.0
+        size = float(np.sqrt(np.median([item.area for item in self.objects])))
+        return round(min(max(COMFORTABLE / size, 1.0), 4.0), 1)
+
     def pick(self, rng: np.random.Generator, source: int, category: int | None = None) -> LoneObject:
         """Pick an object at random, of a category of a source where there is one."""
         numbers = self.by_category.get((source, category)) if category is not None else None
@@ -62,7 +80,8 @@ def collect_objects(
     """Find the lone objects of all sources.
 
     A component is taken for a lone object if it covers at least `min_area` of its image, no other component of its
-    category there is a tenth as large, and at most one side of the image cuts it.
+    category there is a tenth as large, and at most one side of the image cuts it. In a crowd, a component is taken for
+    one if it is about as large as the median and nearly convex (two that touch are larger, and have notches).
 
     Parameters
     ----------
@@ -100,17 +119,32 @@ def _lone_objects(
     labels, category_of = label_components(mask)
     height, width = mask.shape
     areas = np.bincount(labels.ravel(), minlength=len(category_of) + 1)
-    found = []
+    boxes = ndimage.find_objects(labels, max_label=len(areas) - 1)
+    by_category: dict[int, list[int]] = {}
     for label, category in category_of.items():
-        if not categories.isthing(category) or areas[label] < min_area * mask.size:
+        by_category.setdefault(category, []).append(label)
+    found = []
+    for category, members in by_category.items():
+        if not categories.isthing(category):
             continue
-        rivals = [areas[other] for other, c in category_of.items() if c == category and other != label]
-        if rivals and max(rivals) > areas[label] / 10:
-            continue
-        rows, columns = np.flatnonzero((labels == label).any(1)), np.flatnonzero((labels == label).any(0))
-        top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        if int(top == 0) + int(left == 0) + int(bottom == height) + int(right == width) > 1:
-            continue
-        box = (int(top), int(left), int(bottom - top), int(right - left))
-        found.append(LoneObject(source, pair, category, box, int(areas[label])))
+        typical = float(np.median(areas[members])) if len(members) >= CROWD else None
+        for label in members:
+            rows, columns = boxes[label - 1]
+            box = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
+            cut = (rows.start == 0) + (columns.start == 0) + (rows.stop == height) + (columns.stop == width)
+            rival = max((areas[other] for other in members if other != label), default=0)
+            alone = rival <= areas[label] / 10 and areas[label] >= min_area * mask.size and cut <= 1
+            single = typical is not None and not cut and _is_typical(labels[rows, columns] == label, typical)
+            if alone or single:
+                found.append(LoneObject(source, pair, category, box, int(areas[label])))
     return found
+
+
+def _is_typical(shape: NDArray[np.bool_], typical: float) -> bool:
+    """Return whether a member of a crowd looks like one object: no larger than most, and without notches."""
+    area = int(np.count_nonzero(shape))
+    if area < SMALLEST or not typical / 2 <= area <= typical * 1.5 or min(shape.shape) < 3:
+        return False
+    corners = np.argwhere(shape)
+    corners = np.concatenate([corners + np.array([dy, dx]) for dy in (0, 1) for dx in (0, 1)])
+    return area >= SOLID * float(ConvexHull(corners).volume)

@@ -33,6 +33,8 @@ class Recipe:
         Passes over the images where neither epochs nor minutes are asked for.
     frozen : int
         Parts of the backbone, from the first, that stay as they are.
+    asked : int
+        Questions from each crop to the membership network; 0: the weights have none.
     """
 
     guided: bool
@@ -46,10 +48,11 @@ class Recipe:
     lr: float = 2e-3
     epochs: float = 30.0
     frozen: int = 6
+    asked: int = 0
 
 
 RECIPES = {
-    "default": Recipe(guided=True, pasted=0.8, by_object=True, scales=(0.7, 1.3)),
+    "default": Recipe(guided=True, pasted=0.8, by_object=True, scales=(0.7, 1.3), asked=2),
     "paper": Recipe(guided=False, pasted=0.0, by_object=False, epochs=10.0),
 }
 

