@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import doctest
 import json
+import math
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import candidates
 import ceiling
+import measuring
+import networks
+import nuclei
 import numpy as np
+import plan
 import pytest
+import quality
 import result_tables
-import results
 import torch
+from candidates import Cut, auc, find_cuts
+from ideal_fields import ideal_fields
+from networks import Networks, Scene
 from small_sets import write_png
 
 from sisegcli.data.images import read_image
-from sisegcli.data.masks import MaskReader
-from sisegcli.evaluation import evaluate, load_truth
-from sisegcli.methods import build_method
+from sisegcli.data.masks import MaskReader, normalise
+from sisegcli.errors import LayoutError
+from sisegcli.evaluation import TruthImage, evaluate, load_truth
+from sisegcli.grouping.options import GroupingOptions
+from sisegcli.instances import Instance, instances_from_labels
+from sisegcli.network.asking import Asker
 from sisegcli.network.checkpoint import NetworkConfig, build_network, save_checkpoint
 from sisegcli.network.inference import Predictor
+from sisegcli.segmenter import Segmenter
+from sisegcli.training import run
+from sisegcli.training.options import TrainOptions
+from sisegcli.training.run import TrainSummary
+from sisegcli.windows import CELLS
 
+torch.set_num_threads(1)
 OBJECTS = np.zeros((64, 96), np.uint8)
 OBJECTS[8:40, 8:32], OBJECTS[8:40, 32:56], OBJECTS[8:40, 56:80], OBJECTS[50:62, 70:90] = 1, 2, 3, 4
 CLASSES = np.where(OBJECTS > 3, 15, np.where(OBJECTS > 0, 17, 0)).astype(np.uint8)
@@ -30,10 +50,13 @@ CLASSES = np.where(OBJECTS > 3, 15, np.where(OBJECTS > 0, 17, 0)).astype(np.uint
 PREDICTED = np.where(np.arange(96) < 12, 0, CLASSES).astype(np.uint8)
 """A network that misses four columns of the first sheep."""
 
+SHEEP = TruthImage((64, 96), instances_from_labels(OBJECTS, {1: 17, 2: 17, 3: 17, 4: 15}))
+ABLATION = ("votes", "+ boundary", "+ membership", "without the walk", "image alone", "without synthetic instances")
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Two images; the second is empty but for the person, and only the first has touching objects."""
+    """Two images; the second is empty but for the person, and only the first has touching objects. Five of nuclei."""
     lone = OBJECTS == 4
     root = tmp_path / "voc-val-dev"
     noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
@@ -50,26 +73,36 @@ def data(tmp_path: Path) -> Path:
     for folder, labels in (("instances", OBJECTS), ("masks", CLASSES)):
         write_png(tmp_path / f"coco-dev/{folder}/x.png", labels)
     write_png(tmp_path / "coco-dev/images/x.png", noise)
+    for number, name in enumerate("edcba"):  # of each image, one nucleus more; one of them is a crumb
+        found = np.where(number >= OBJECTS, OBJECTS, 0)
+        found[60:63, 2:5] = 9
+        write_png(tmp_path / f"nuclei-dev/images/{name}.{'jpg' if number % 2 else 'png'}", noise)
+        write_png(tmp_path / f"nuclei-dev/instances/{name}.png", found.astype(np.uint16))
+        write_png(tmp_path / f"nuclei-dev/masks/{name}.png", (found > 0).astype(np.uint8))
     return tmp_path
+
+
+def save_weights(path: Path, **config: Any) -> str:
+    torch.manual_seed(0)
+    made = NetworkConfig(guided=True, **config)
+    save_checkpoint(path, build_network(made), made)
+    return str(path)
 
 
 @pytest.fixture
 def weights(tmp_path: Path) -> str:
-    torch.manual_seed(0)
-    config = NetworkConfig(guided=True)
-    save_checkpoint(tmp_path / "mine.safetensors", build_network(config), config)
-    return str(tmp_path / "mine.safetensors")
+    return save_weights(tmp_path / "mine.safetensors", membership=True, grouping={"cut": 0.4})
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    assert results.main([*map(str, arguments), "--json"]) == 0
+    assert quality.main([*map(str, arguments), "--json"]) == 0
     content: dict[str, Any] = json.loads(capsys.readouterr().out)
     return content
 
 
 def test_baselines_and_ceiling(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run_json(capsys, data, "--weights", "--paper", "none")
-    assert list(found["sets"]) == [one.name for one in results.SETS]
+    assert list(found["sets"]) == [one.name for one in plan.SETS]
     assert any("reconstructed" in note for note in found["notes"])
     val, touching = found["sets"]["val"], found["sets"]["clean_touching_same_class"]
     assert (val["components"]["images"], touching["components"]["images"]) == (2, 1)
@@ -81,12 +114,19 @@ def test_baselines_and_ceiling(data: Path, capsys: pytest.CaptureFixture[str]) -
     predicted = found["sets"]["with_pred"]["ceiling"]
     assert predicted["ap50"] == pytest.approx(1) and 0.7 < predicted["ap"] < 0.95
     assert found["sets"]["coco-dev"]["ceiling"]["ap"] == pytest.approx(1)
+    # The second half is "b" with three nuclei that touch, and "d" with one; each has a crumb, which all drop.
+    nuclei_dev = found["sets"]["nuclei-dev"]
+    assert nuclei_dev["components"]["images"] == 2 and nuclei_dev["components"]["truth"] == 3 + 1 + 2
+    assert nuclei_dev["components"]["faults"] == {"split": 0, "merged": 1, "missed": 5, "spurious": 1}
+    assert nuclei_dev["ceiling"]["faults"] == {"split": 0, "merged": 0, "missed": 2, "spurious": 0}
+    assert found["gap_closed"]["val"] == found["candidate_cuts"]["val"] == {}
 
 
 def test_markdown_says_what_was_not_measured(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [str(data), "--only", "val", "with_pred", "--weights", "--paper", "nowhere", "--markdown"]
-    assert results.main(arguments) == 0
-    lines = capsys.readouterr().out.splitlines()
+    arguments = [str(data), "--only", "val", "with_pred", "nuclei-dev", "--weights", "--paper", "nowhere", "--markdown"]
+    assert quality.main(arguments) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
     assert lines[:5] == [
         "Results:",
         "",
@@ -94,55 +134,230 @@ def test_markdown_says_what_was_not_measured(data: Path, capsys: pytest.CaptureF
         "|---|---|---|---|",
         "| val (2) | 50.0 / 50.0 | 50.0 / 50.0 | 100.0 / 100.0 |",
     ]
+    assert "| set | components | watershed | sisegcli, trained on nuclei | ceiling | gap closed |" in lines
+    assert any(line.startswith("| nuclei-dev (2) |") and line.count("not measured") == 2 for line in lines)
     assert "| val (2) | 50.0 / 50.0 | not measured | not measured |  |" in lines
+    assert "|  | val (2) | with_pred (2), SegmentationPred | nuclei-dev (2) |" in lines
+    assert "| components | 0 / 1 | 0 / 1 | 0 / 1 |" in lines
+    measured_cuts = "| nuclei-dev (2) | sisegcli, trained on nuclei |" + " not measured |" * 5
+    assert measured_cuts in lines
     assert any(line.startswith("Not measured: No weights called 'nowhere'") for line in lines)
-    assert not any(line.startswith("| coco-dev") for line in lines)
+    assert not any(line.startswith("| coco-dev") for line in lines) and "Ablation of" not in out
 
 
 def test_a_table_for_people(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    assert results.main([str(data), "--only", "coco-dev", "--weights", "--paper", "none"]) == 0
+    assert quality.main([str(data), "--only", "coco-dev", "--weights", "--paper", "none"]) == 0
     out, err = capsys.readouterr()
     assert "coco-dev (1)" in out and "Objects split" in out
     assert err == "coco-dev: 1 of 1 images\n"
 
 
-def test_columns_of_a_network_share_its_predictions_and_equal_separate_runs(
+def test_columns_of_a_network_share_its_answers_and_equal_separate_runs(
     data: Path, weights: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-    predict = Predictor.predict
-    monkeypatch.setattr(Predictor, "predict", lambda self, *given: calls.append(1) or predict(self, *given))
-    arguments = (data, "--only", "with_pred", "--weights", weights, "--paper", weights, "--device", "cpu")
-    found = run_json(capsys, *arguments)["sets"]["with_pred"]
-    assert len(calls) == 2 * 2  # with the mask, and without it
+    calls: list[str] = []
+    field, boundary = ideal_fields(OBJECTS.astype(np.int32), wall=1.0)
 
-    root = data / "voc-val-dev"
-    truth = load_truth(root, "with_pred")
-    for title, options in (
-        ("sisegcli (mine)", {}),
-        ("sisegcli (mine) --edges refine", {"edges": "refine"}),
-        ("+ DFM", {"refine": False}),
-        ("+ DFM + CBR", {}),
+    def predict(self: Predictor, images: Any, things: Any) -> Any:
+        """See boundaries two cells off, clearer ones without the mask."""
+        calls.append("predict")
+        return [(field, np.roll(boundary, 2, 1) * np.float32(0.9 if thing.min() < 0 else 0.6)) for thing in things]
+
+    def ask(self: Asker, image: Any, things: np.ndarray, windows: Any, prompts: Any) -> np.ndarray:
+        """Call all one object, if the mask is not shown."""
+        calls.append("ask")
+        return np.full((len(windows), CELLS, CELLS), 4 if things.all() else -0.5, np.float32)
+
+    monkeypatch.setattr(Predictor, "predict", predict)
+    monkeypatch.setattr(Asker, "ask", ask)
+    arguments = (data, "--only", "with_pred", "--weights", weights, "--paper", weights, "--device", "cpu")
+    found = run_json(capsys, *arguments, "--unpasted", weights)["sets"]["with_pred"]
+    # Both networks see each image with the mask and without it; all asks about the same pieces are one.
+    assert (calls.count("predict"), calls.count("ask")) == (2 * 2, 2 * 2)
+    merged = {title: found[title]["faults"]["merged"] for title in ABLATION}
+    assert merged == dict(zip(ABLATION, (0, 1, 0, 0, 1, 0), strict=True))
+    assert len({found[title]["ap"] for title in ("votes", "+ boundary", "+ membership")}) == 3
+    assert found["votes"] == found["without the walk"] != found["+ membership"]
+
+    blind = np.full((64, 96), -1, np.int8)
+    for title, options, changes in (
+        ("sisegcli (mine)", {}, {}),
+        ("sisegcli (mine) --edges refine", {"edges": "refine"}, {}),
+        ("+ DFM", {"refine": False}, {}),
+        ("+ DFM + CBR", {}, {}),
+        ("votes", {"refine": False}, {"cut": 0.65, "flat": True}),
+        ("+ boundary", {}, {"cut": 0.65}),
+        ("+ membership", {}, {}),
+        ("without the walk", {"refine": False}, {}),
+        ("image alone", {}, {"blind": True}),
+        ("without synthetic instances", {}, {}),
     ):
-        method = build_method("siseg", weights=weights, device="cpu", **options)
-        expected = {}
-        for stem in truth.images:
-            image = read_image(root / f"JPEGImages/{stem}.png")
-            mask = MaskReader().read(root / f"SegmentationPred/{stem}.png")
-            expected[stem] = method.segment([image], [mask])[0].instances
-        assert found[title] == json.loads(json.dumps(evaluate(expected, truth).to_json())), title
+        segmenter = Segmenter(weights, device="cpu", **options)
+        predictor, asker = segmenter.predictor.predict, segmenter.asker.ask
+        if "cut" in changes:
+            segmenter.asker, segmenter.options = None, replace(segmenter.options, cut=changes["cut"])
+        if "flat" in changes:
+            segmenter.predictor.predict = lambda i, t, p=predictor: [(d, np.ones_like(b)) for d, b in p(i, t)]
+        if "blind" in changes:
+            segmenter.predictor.predict = lambda i, t, p=predictor: p(i, [blind])
+            segmenter.asker.ask = lambda i, t, w, p, a=asker: a(i, np.full((64, 96), 255, np.uint8), w, p)
+        assert found[title] == separately(segmenter, data / "voc-val-dev", "SegmentationPred"), title
+
+
+def separately(method: Any, root: Path, masks: str) -> dict[str, Any]:
+    """Measure a method on its own."""
+    truth = load_truth(root, "with_pred")
+    expected = {}
+    for stem in truth.images:
+        image = read_image(root / f"JPEGImages/{stem}.png")
+        expected[stem] = method.segment([image], [MaskReader().read(root / f"{masks}/{stem}.png")])[0].instances
+    report: dict[str, Any] = json.loads(json.dumps(evaluate(expected, truth).to_json()))
+    return report
+
+
+def test_weights_without_membership_and_those_of_nuclei(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare, small = save_weights(data / "bare.safetensors"), save_weights(data / "small.safetensors", magnify=2.0)
+    options = ["--only", "val", "nuclei-dev", "--weights", bare, "--nuclei", small, "--paper", "none"]
+    found = run_json(capsys, data, *options, "--device", "cpu")
+    val, nuclei_dev = found["sets"]["val"], found["sets"]["nuclei-dev"]
+    assert set(ABLATION) - set(val) == {"without synthetic instances"} and not set(ABLATION) & set(nuclei_dev)
+    assert val["+ boundary"] == val["+ membership"] == val["sisegcli (bare)"]
+    assert any("bare.safetensors have no membership network" in note for note in found["notes"])
+    assert {"sisegcli (bare)", "sisegcli, trained on nuclei"} < set(nuclei_dev)
+    gap = 100 * (val["sisegcli (bare)"]["ap"] - 0.5) / (1 - 0.5)
+    assert found["gap_closed"]["val"] == pytest.approx({"sisegcli (bare)": gap})
+    assert set(found["gap_closed"]["nuclei-dev"]) == {"sisegcli (bare)", "sisegcli, trained on nuclei"}
+    for name, title in (("val", "sisegcli (bare)"), ("nuclei-dev", "sisegcli, trained on nuclei")):
+        assert list(found["candidate_cuts"][name]) == [title]
+        assert found["candidate_cuts"][name][title]["auc"]["membership"] is None
+
+
+# -- gap and candidates -----------------------------------------------------------------------------------------------
+
+
+def test_gap_closed_where_there_is_none() -> None:
+    assert quality.gap_closed(0.2, 0.1, 0.6) == pytest.approx(-25)
+    assert math.isnan(quality.gap_closed(0.5, 0.5, 0.5)) and math.isnan(quality.gap_closed(math.nan, 0.5, 1))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_auc_is_the_share_of_pairs_in_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 40))
+    values, true = rng.integers(0, 1 + seed, count) / 4, rng.random(count) < 0.4  # many ties
+    true[:2] = True, False
+    won = [(a > b) + (a == b) / 2 for a in values[true] for b in values[~true]]
+    assert auc(values.tolist(), true.tolist()) == pytest.approx(sum(won) / len(won))
+    assert math.isnan(auc(values.tolist(), [True] * count)) and math.isnan(auc([], []))
+
+
+def make_scene(factor: int = 1, **changes: Any) -> Scene:
+    """Return what a perfect network says of the sheep, on an image that was enlarged."""
+    grown = np.kron(OBJECTS, np.ones((factor, factor), np.uint8)).astype(np.int32)
+    mask = normalise(np.kron(CLASSES, np.ones((factor, factor), np.uint8)))
+    return replace(Scene(mask, *ideal_fields(grown), None), **changes)
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_cuts_between_sheep_are_true(factor: int) -> None:
+    cuts = find_cuts(make_scene(factor), GroupingOptions(), SHEEP)
+    assert [cut.true for cut in cuts] == [True, True]
+    assert all(cut.boundary == pytest.approx(0.95) and cut.membership is None for cut in cuts)
+    assert all(0.8 < cut.votes < 0.95 for cut in cuts)  # votes are six cells apart, without any spread
+
+
+def test_a_cut_inside_an_object_is_false_and_strangers_do_not_count() -> None:
+    options, scene = GroupingOptions(), make_scene()
+    labels = np.minimum(OBJECTS, 2)  # the second and the third sheep are one
+    one = TruthImage((64, 96), instances_from_labels(labels, {1: 17, 2: 17}))
+    assert [cut.true for cut in find_cuts(scene, options, one)] == [True, False]
+    alone = TruthImage((64, 96), [Instance.from_mask(OBJECTS == 1, 17)])
+    assert find_cuts(scene, options, alone) == []  # of the second sheep nobody knows whose it is
+
+
+def test_membership_changes_the_evidence() -> None:
+    def ask(prompts: Any) -> np.ndarray:
+        return np.full((len(prompts), CELLS, CELLS), 4.0, np.float32)
+
+    bare, asked = (find_cuts(make_scene(ask=a), GroupingOptions(), SHEEP) for a in (None, ask))
+    assert [replace(cut, membership=None) for cut in asked] == bare
+    assert all(cut.membership < cut.votes - 0.2 for cut in asked)
+
+
+def test_a_summary_of_nothing() -> None:
+    empty = {"boundary": None, "votes": None, "membership": None}
+    assert candidates.summary([]) == {"cuts": 0, "true": 0, "auc": empty}
+    assert candidates.summary([Cut(True, 0.5, 0.5, 0.5)]) == {"cuts": 1, "true": 1, "auc": empty}
+
+
+def test_what_is_watched_is_what_is_grouped(data: Path) -> None:
+    weights = save_weights(data / "small.safetensors", magnify=2.0)
+    segmenter = Networks("cpu").segmenter(weights)
+    image = np.zeros((64, 96, 3), np.uint8)
+    segmenter.segment([image], [normalise(CLASSES)])
+    np.testing.assert_array_equal(segmenter.seen.mask, make_scene(2).mask)
+    assert segmenter.seen.boundary.shape == (32, 48) and segmenter.seen.ask is None
+
+
+# -- training on nuclei -----------------------------------------------------------------------------------------------
+
+
+def test_nuclei_are_learned_from_one_half(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TrainOptions] = []
+
+    def train(options: TrainOptions, listener: object) -> TrainSummary:
+        asked.append(options)
+        return TrainSummary(options.out / "weights.safetensors", 1, 1.0, {}, None, False, [])
+
+    monkeypatch.setattr(run, "train", train)
+    out = tmp_path / "my runs"
+    for time in (["--epochs", "2"], ["--minutes", "3"]):  # a second call finds the links
+        assert nuclei.main([str(data), str(out), *time, "--workers", "0"]) == 0
+    assert sorted(path.name for path in (out / "data").rglob("*.*")) == sorted(
+        ["e.png", "c.png", "a.png", "e.png", "c.png", "a.png"]
+    )
+    assert not (out / "data/instances").exists()
+    assert (out / "data/images/a.png").read_bytes() == (data / "nuclei-dev/images/a.png").read_bytes()
+    assert [(o.epochs, o.minutes) for o in asked] == [(2, None), (None, 3)]
+    assert {(o.data, o.out, o.seed, o.workers) for o in asked} == {((out / "data",), out / "run", 0, 0)}
+    command = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert command[-4:] == ["--only", "nuclei-dev", "--nuclei", str(out / "run/weights.safetensors")]
+
+
+def test_what_keeps_nuclei_from_being_learned(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit):
+        nuclei.main([str(data / "coco-dev"), str(tmp_path / "out")])
+    assert "holds no nuclei-dev" in capsys.readouterr().err
+
+    def train(*_: object) -> None:
+        raise LayoutError("There is nothing here.")
+
+    monkeypatch.setattr(run, "train", train)
+    assert nuclei.main([str(data), str(tmp_path / "out")]) == LayoutError.exit_code
+    out, err = capsys.readouterr()
+    assert "There is nothing here." in err and "quality.py" not in out
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_image_that_cannot_be_read_is_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "coco-dev/masks/x.png").write_bytes(b"no picture")
     with pytest.raises(SystemExit):
-        results.main([str(data / "coco-dev")])
+        quality.main([str(data / "coco-dev")])
     assert "holds none of" in capsys.readouterr().err
-    assert results.main([str(data), "--only", "coco-dev", "--weights", "--paper", "none"]) == 1
+    assert quality.main([str(data), "--only", "coco-dev", "--weights", "--paper", "none"]) == 1
     assert "x.png" in capsys.readouterr().err
 
 
 def test_doctests() -> None:
     assert doctest.testmod(result_tables) == (0, 1)
     assert doctest.testmod(ceiling) == (0, 3)
+    assert doctest.testmod(candidates) == (0, 2)
+    assert doctest.testmod(plan) == doctest.testmod(quality) == (0, 1)
+    assert doctest.testmod(measuring) == doctest.testmod(networks) == (0, 0)

@@ -1,6 +1,7 @@
 """Decisions: what stays apart and what becomes one, and an agglomeration that starts over at every step."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from ideal_fields import partition
 
 from sisegcli.grouping import evidence
-from sisegcli.grouping.evidence import cut_evidence, decide
+from sisegcli.grouping.evidence import JOIN_ODDS, cut_evidence, decide
 from sisegcli.grouping.pieces import Pieces, contacts, describe
 
 CUT = 0.5
@@ -17,8 +18,8 @@ SURE = 2.0
 """More evidence than there can be."""
 
 
-def settle(pieces, boundary, *, cut=CUT, join=0.5, join_size=1.0):
-    return decide(pieces, boundary, cut=cut, join=join, join_size=join_size)
+def settle(pieces, boundary, *, cut=CUT, join=0.5, join_size=1.0, pairs=None):
+    return decide(pieces, boundary, cut=cut, join=join, join_size=join_size, pairs=pairs)
 
 
 def random_case(seed):
@@ -34,6 +35,18 @@ def random_case(seed):
     categories = np.array([-1, *rng.integers(0, 2, 2)])[regions]
     field = rng.normal(0, 2, (*labels.shape, 2)).astype(np.float32)
     return describe(labels, regions, categories, field), rng.random(labels.shape, np.float32), field
+
+
+def random_pairs(pieces, seed, *, across=True):
+    """Return log odds for some pairs of pieces of a category, those of one region alone unless `across`."""
+    rng = np.random.default_rng(seed)
+    return {
+        (a, b): float(rng.normal(0, 4))
+        for a, b in itertools.combinations(range(1, len(pieces.area)), 2)
+        if pieces.category[a] == pieces.category[b]
+        and (across or pieces.region[a] == pieces.region[b])
+        and rng.random() < 0.5
+    }
 
 
 def blocks(*, votes_meet, size=10):
@@ -92,6 +105,35 @@ def test_both_are_needed(strength, distance, spread):
     assert cut_evidence(strength, distance, spread) < CUT
 
 
+odds = st.floats(-40, 40).filter(bool)
+
+
+@given(strengths, lengths, lengths, odds, odds)
+def test_evidence_falls_with_the_odds_of_being_one(strength, distance, spread, one, other):
+    low, high = sorted((one, other))
+    unlikely, likely = (cut_evidence(strength, distance, spread, m) for m in (low, high))
+    assert 0 <= likely <= unlikely <= 1
+    # With nobody's word, evidence may be zero; with anybody's it keeps a thousandth off.
+    nobody = cut_evidence(strength, distance, spread)
+    assert cut_evidence(strength, distance, spread, abs(one)) <= nobody + 1e-3
+    assert cut_evidence(strength, distance, spread, -abs(one)) >= nobody
+
+
+@given(st.floats(0.05, 1), st.floats(1, 50), lengths, st.floats(-8, 8))
+def test_half_the_odds_count(strength, distance, spread, m):
+    def logit(e):
+        return math.log(e / (1 - e))
+
+    before, after = cut_evidence(strength, distance, spread), cut_evidence(strength, distance, spread, m)
+    if 0.001 < before < 0.999:
+        assert logit(after) == pytest.approx(logit(before) - m / 2, abs=1e-6)
+
+
+def test_odds_of_zero_say_nothing():
+    assert cut_evidence(0.9, 20, 4, 0.0) == cut_evidence(0.9, 20, 4) == pytest.approx(0.72)
+    assert cut_evidence(0.9, 20, 4, 2 * math.log(0.72 / 0.28)) == pytest.approx(0.5)
+
+
 # -- cuts --------------------------------------------------------------------------------------------------------------
 
 
@@ -147,7 +189,43 @@ def test_the_stronger_border_survives(cut):
     assert settle(pieces, boundary, cut=cut)[0].tolist() == [0, 1, 1, 2]
 
 
-def agglomerate(pieces, boundary, field, cut):
+@pytest.mark.parametrize("strength, m, expected", [(0.99, 8.0, [0, 1, 1]), (0.3, -8.0, [0, 1, 2])])
+def test_a_word_on_a_pair_decides(strength, m, expected):
+    pieces = blocks(votes_meet=False)
+    boundary = wall(pieces, strength)
+    without, _ = settle(pieces, boundary)
+    owner, weakest = settle(pieces, boundary, pairs={(1, 2): m})
+    assert owner.tolist() == expected != without.tolist()
+    assert ((weakest[1:] >= CUT) & (weakest[1:] <= 1)).all()
+
+
+def test_a_word_on_others_changes_nothing():
+    pieces = blocks(votes_meet=False)
+    found = settle(pieces, wall(pieces, 0.9), pairs={})
+    expected = settle(pieces, wall(pieces, 0.9))
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("far, expected", [(9.0, [0, 1, 1, 1]), (-3.0, [0, 1, 1, 2])])
+def test_words_on_merged_pieces_add_up_by_area(far, expected):
+    # Pieces 1 and 2 merge; their words on 3, which touches 2 alone, then count as 4 to 8 columns of 8.
+    labels = np.repeat([[1] * 4 + [2] * 8 + [3] * 8], 8, axis=0).astype(np.int32)
+    aim = np.select([labels == 1, labels == 2, labels == 3], [1.5, 7.5, 15.5])
+    field = np.stack((np.full(labels.shape, 3.5), aim), axis=2) - np.indices(labels.shape).transpose(1, 2, 0)
+    boundary = np.zeros(labels.shape, np.float32)
+    boundary[:, 11:13] = 0.9
+    pieces = describe(labels, np.ones_like(labels), np.ones_like(labels), field.astype(np.float32))
+    pairs = {(1, 3): far, (2, 3): 0.5}
+    owner, weakest = settle(pieces, boundary, pairs=pairs)
+    assert owner.tolist() == expected
+    if far < 0:
+        united = math.sqrt((1.5 - 5.5) ** 2 / 3 + (7.5 - 5.5) ** 2 * 2 / 3)  # a third of the votes end at 1.5
+        m = (far * 4 + 0.5 * 8) / 12
+        assert weakest[1] == pytest.approx(cut_evidence(0.9, 15.5 - 5.5, united, m), abs=1e-4)
+
+
+def agglomerate(pieces, boundary, field, cut, pairs):
     """Merge the weakest pair, describe everything anew, and so on; return the labels and the order of evidence."""
     labels, regions = pieces.labels.copy(), pieces.region[pieces.labels]
     categories = np.where(labels > 0, pieces.category[pieces.labels], -1)
@@ -155,9 +233,17 @@ def agglomerate(pieces, boundary, field, cut):
     while True:
         now = describe(labels, regions, categories, field)
         nodes = evidence._nodes(now, boundary)
+        said = {}
+        for (a, b), m in pairs.items():
+            pair = tuple(sorted(int(labels[pieces.labels == piece][0]) for piece in (a, b)))
+            said.setdefault(pair, []).append((m, min(pieces.area[a], pieces.area[b])))
+        for (a, b), words in said.items():
+            nodes[a].links[b] = nodes[b].links[a] = evidence._Link(
+                sum(m * w for m, w in words), sum(w for _, w in words)
+            )
         first, second, _, _ = contacts(now.labels, now.region, boundary)
-        pairs = list(zip(first.tolist(), second.tolist(), strict=True))
-        found = {pair: evidence._evidence(nodes, *pair) for pair in pairs}
+        touching = list(zip(first.tolist(), second.tolist(), strict=True))
+        found = {pair: evidence._evidence(nodes, *pair) for pair in touching}
         if not found or min(found.values()) >= cut:
             return labels, order, found
         a, b = min(found, key=lambda pair: (found[pair], pair))
@@ -166,11 +252,12 @@ def agglomerate(pieces, boundary, field, cut):
         labels[labels > b] -= 1
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(0.15, 0.4) | st.just(SURE))
-def test_merging_equals_starting_over_at_every_step(seed, cut):
+@given(st.integers(0, 2**32 - 1), st.floats(0.15, 0.4) | st.just(SURE), st.booleans())
+def test_merging_equals_starting_over_at_every_step(seed, cut, asked):
     pieces, boundary, field = random_case(seed)
-    owner, weakest = settle(pieces, boundary, cut=cut, join=0)
-    labels, order, left = agglomerate(pieces, boundary, field, cut)
+    pairs = random_pairs(pieces, seed, across=False) if asked else {}
+    owner, weakest = settle(pieces, boundary, cut=cut, join=0, pairs=pairs if asked else None)
+    labels, order, left = agglomerate(pieces, boundary, field, cut, pairs)
     assert partition(owner[pieces.labels]) == partition(labels)
     for number in range(1, len(weakest)):
         merged = int(labels[owner[pieces.labels] == number][0])
@@ -239,6 +326,88 @@ def test_joins_cross_regions_alone_and_keep_categories(seed, cut, join):
     assert owner.dtype == np.int32 and owner[0] == 0
     assert np.unique(owner[1:]).tolist() == list(range(1, len(weakest)))
     assert ((weakest >= 0) & (weakest <= 1)).all()
+    for number in range(1, len(weakest)):
+        members = np.flatnonzero(owner == number)
+        assert len(set(pieces.category[members].tolist())) == 1
+        for a, b in itertools.combinations(members, 2):
+            assert apart[a] == apart[b] or pieces.region[a] != pieces.region[b]
+
+
+# -- joins by members --------------------------------------------------------------------------------------------------
+
+NOTHING = np.zeros((4, 40), np.float32)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1.0, 18.0])
+def test_votes_count_beside_the_odds(distance):
+    limit = JOIN_ODDS + math.log(distance / 20 + 0.1)
+    for m, expected in ((limit + 0.01, [0, 1, 1]), (limit - 0.01, [0, 1, 2])):
+        owner, weakest = settle(fragments(distance), NOTHING, pairs={(1, 2): m})
+        assert owner.tolist() == expected
+        assert (weakest == 1).all()
+
+
+def test_where_nobody_spoke_of_a_pair_nothing_is_joined():
+    assert settle(fragments(1.0), NOTHING)[0].tolist() == [0, 1, 1]
+    assert settle(fragments(1.0), NOTHING, pairs={})[0].tolist() == [0, 1, 2]
+
+
+def test_pieces_of_one_region_are_not_joined():
+    assert settle(fragments(1.0, region=(1, 1)), NOTHING, cut=0, pairs={(1, 2): 20.0})[0].tolist() == [0, 1, 2]
+
+
+def scattered(*regions):
+    """Return pieces of these regions without borders, whose votes stay where they are."""
+    count = len(regions) + 1
+    place = np.stack((np.zeros(count), 20.0 * np.arange(count)), axis=1)
+    return Pieces(
+        labels=np.zeros((2, 2), np.int32),
+        region=np.array([0, *regions]),
+        category=np.array([-1] + [4] * len(regions)),
+        area=np.array([0] + [30.0] * len(regions)),
+        centre=place,
+        vote=place.copy(),
+        spread=np.zeros(count),
+    )
+
+
+@pytest.mark.parametrize(
+    "regions, pairs, expected",
+    [
+        ((1, 1, 2), {(1, 3): 6.0, (2, 3): 5.0}, [0, 1, 2, 1]),
+        ((1, 1, 2), {(1, 3): 5.0, (2, 3): 6.0}, [0, 1, 2, 2]),
+        ((1, 1, 2, 3), {(1, 3): 9.0, (3, 4): 8.0, (2, 4): 7.0}, [0, 1, 2, 1, 1]),
+        ((1, 1, 2, 3), {(1, 3): 9.0, (3, 4): 7.0, (2, 4): 8.0}, [0, 1, 2, 1, 2]),
+        ((1, 2, 3), {(1, 2): 9.0, (2, 3): 9.0, (1, 3): -9.0}, [0, 1, 1, 1]),
+    ],
+    ids=["the first", "the second", "by way of a third", "two pairs", "a chain"],
+)
+def test_the_surest_are_joined_first_and_no_region_is_held_twice(regions, pairs, expected):
+    assert settle(scattered(*regions), np.zeros((2, 2), np.float32), pairs=pairs)[0].tolist() == expected
+
+
+@pytest.mark.parametrize("m, expected", [(9.0, [0, 1, 1, 1]), (-9.0, [0, 1, 1, 2])])
+def test_what_was_said_of_merged_pieces_counts_for_the_whole(m, expected):
+    # Piece 3 lies apart; 1 and 2, which have no boundary between them, are one.
+    labels = np.zeros((10, 50), np.int32)
+    labels[:, :10], labels[:, 10:20], labels[:, 40:] = 1, 2, 3
+    regions = np.where(labels == 3, 2, labels > 0)
+    pieces = describe(labels, regions, np.where(labels > 0, 1, -1), np.zeros((10, 50, 2), np.float32))
+    assert settle(pieces, np.zeros(labels.shape, np.float32), pairs={(1, 3): 6.0, (2, 3): m})[0].tolist() == expected
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.2, 0.5]))
+def test_members_cross_regions_once_and_keep_categories(seed, cut):
+    pieces, boundary, _ = random_case(seed)
+    pairs = random_pairs(pieces, seed)
+    kept = pairs.copy()
+    inside = {(a, b): m for (a, b), m in pairs.items() if pieces.region[a] == pieces.region[b]}
+    apart, _ = settle(pieces, boundary, cut=cut, pairs=inside)
+    owner, weakest = settle(pieces, boundary, cut=cut, pairs=pairs)
+    assert pairs == kept
+    assert np.unique(owner[1:]).tolist() == list(range(1, len(weakest)))
+    assert ((weakest >= 0) & (weakest <= 1)).all()
+    assert all(any(fine <= coarse for coarse in partition(owner)) for fine in partition(apart))
     for number in range(1, len(weakest)):
         members = np.flatnonzero(owner == number)
         assert len(set(pieces.category[members].tolist())) == 1

@@ -13,6 +13,8 @@ from sisegcli.categories import BACKGROUND, IGNORE
 from sisegcli.grouping.components import label_components
 from sisegcli.grouping.group import group
 from sisegcli.grouping.options import GroupingOptions
+from sisegcli.grouping.prompts import Prompt
+from sisegcli.windows import CELLS
 
 STUFF = 9
 DENSITY = GroupingOptions(centres="density", cut=0.5, join=0.5, join_size=1.0)
@@ -237,6 +239,95 @@ def test_a_mirrored_picture_gives_mirrored_instances(options, seed):
         mine = one.labels == label
         best = max((back == other for other in two.categories), key=lambda theirs: overlap(mine, theirs))
         assert (mine ^ best).sum() <= 4 * 80
+
+
+# -- what a membership network says ------------------------------------------------------------------------------------
+
+
+class Witness:
+    """Gives one answer to all questions, and remembers them."""
+
+    def __init__(self, logit: float) -> None:
+        self.logit = logit
+        self.asked: list[list[Prompt]] = []
+
+    def __call__(self, prompts) -> np.ndarray:
+        self.asked.append(list(prompts))
+        return np.full((len(prompts), CELLS, CELLS), self.logit, np.float32)
+
+
+ONE, TWO = 8.0, -8.0
+
+
+def test_the_pieces_of_two_that_touch_are_asked_about():
+    witness = Witness(0.0)
+    group(mask_of(TOUCHING, [3, 3]), *ideal_fields(TOUCHING), DENSITY, ask=witness)
+    [prompts] = witness.asked
+    assert len(prompts) == 2
+    for prompt, label in zip(prompts, (1, 2), strict=True):
+        square = cells_of(TOUCHING) == label
+        shown = np.zeros_like(square)
+        (top, left), (height, width) = prompt.corner, prompt.core.shape
+        shown[top : top + height, left : left + width] = prompt.core > 0
+        assert not shown[~square].any() and shown.sum() > square.sum() / 2
+        ys, xs = np.nonzero(label == TOUCHING)
+        window = prompt.window
+        assert window.top + window.side / 2 == pytest.approx(ys.mean() + 0.5, abs=2)
+        assert window.left + window.side / 2 == pytest.approx(xs.mean() + 0.5, abs=2)
+
+
+@pytest.mark.parametrize("wall", [0.2, 0.95])
+def test_two_that_touch_are_one_or_two_by_their_word(wall):
+    mask, fields = mask_of(TOUCHING, [3, 3]), ideal_fields(TOUCHING, wall)
+    options = replace(DENSITY, refine=False)
+    without = group(mask, *fields, options)
+    assert len(without.categories) == (2 if wall > 0.5 else 1)
+    for logit, expected in ((ONE, TOUCHING > 0), (TWO, TOUCHING), (0.0, without.labels)):
+        found = group(mask, *fields, options, ask=Witness(logit))
+        assert partition(found.labels) == partition(expected)
+        assert set(found.categories.values()) == {3}
+
+
+@pytest.mark.parametrize(
+    "wall",
+    [
+        0.2,
+        0.95,
+    ],
+)
+def test_two_by_their_word_stay_two_when_borders_settle(wall):
+    found = group(mask_of(TOUCHING, [3, 3]), *ideal_fields(TOUCHING, wall), DENSITY, ask=Witness(TWO))
+    for number in (1, 2):
+        assert max(overlap(found.labels == label, number == TOUCHING) for label in found.categories) > 0.9
+
+
+@pytest.mark.parametrize("logit, one", [(ONE, True), (TWO, False)])
+def test_pieces_behind_another_object_are_one_or_two_by_their_word(logit, one):
+    # The front is so narrow that the pieces see each other in their windows; nobody asks about the front itself.
+    labels = rectangles((24, 56, 8, 88), (8, 72, 44, 52))
+    mask = mask_of(labels, [3, 5])
+    witness = Witness(logit)
+    found = group(mask, *ideal_fields(labels), DENSITY, ask=witness)
+    assert len(witness.asked[0]) == 2
+    assert partition(found.labels) == partition(labels if one else label_components(mask)[0])
+
+
+def test_only_votes_in_clusters_have_questions():
+    witness = Witness(ONE)
+    found = group(mask_of(TOUCHING, [3, 3]), *ideal_fields(TOUCHING), WEAK, ask=witness)
+    assert witness.asked == []
+    assert partition(found.labels) == partition(TOUCHING)
+
+
+@given(seeds, st.sampled_from([ONE, TWO, 0.0]))
+def test_instances_cover_the_mask_whatever_is_said(seed, logit):
+    mask, field, boundary = random_case(seed)
+    found = group(mask, field, boundary, DENSITY, ask=Witness(logit), stuff=[STUFF])
+    np.testing.assert_array_equal(found.labels > 0, mask >= 0)
+    for label in np.unique(found.labels[found.labels > 0]).tolist():
+        assert set(mask[found.labels == label].tolist()) == {found.categories[label]}
+    assert set(found.scores) == set(found.categories)
+    assert all(0 <= score <= 1 for score in found.scores.values())
 
 
 def test_weaker_evidence_scores_lower():

@@ -77,7 +77,7 @@ def test_a_step_lowers_the_loss_and_leaves_frozen_parts(named):
         terms = pair_loss(displacement, boundary, labels, shifts)
         return terms.object_displacement + terms.boundary  # the third is at its minimum in the beginning
 
-    freeze(network, 3)
+    freeze(network.backbone, 3)
     train_mode(network)
     norms = [module for module in network.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     assert network.dfm.training and not any(norm.training for norm in norms)

@@ -19,9 +19,13 @@ from sisegcli.categories import BACKGROUND, IGNORE, Categories, Category
 from sisegcli.data.masks import normalise
 from sisegcli.errors import CheckpointError, ImageError, OptionError
 from sisegcli.evaluation import GroundTruth, TruthImage, evaluate
+from sisegcli.grouping import group as grouping
+from sisegcli.grouping.prompts import Prompt
 from sisegcli.instances import Instance, instances_from_labels, labels_from_instances
-from sisegcli.network.checkpoint import NetworkConfig
+from sisegcli.network.checkpoint import NetworkConfig, build_network
+from sisegcli.network.membership import Membership
 from sisegcli.segmenter import Segmenter
+from sisegcli.windows import CELLS, WINDOW, Window
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -34,8 +38,9 @@ class Oracle(nn.Module):
 
     guided, alignment = False, 32
 
-    def __init__(self, scenes):
+    def __init__(self, scenes, membership=None):
         super().__init__()
+        self.membership = membership
         self.known, self.guides = {}, []
         for scene in scenes:
             field, boundary = ideal_fields(scene.instances.astype(np.int32))
@@ -169,6 +174,111 @@ def test_what_is_removed_is_counted(scenes):
     assert summary(sure.instances) == summary(left)
     assert sure.removed == len(everything.instances) - len(left)
     assert sure.removed_pixels == sum(areas) - sum(i.area for i in left)
+
+
+# -- membership --------------------------------------------------------------------------------------------------------
+
+
+class Echo(nn.Module):
+    """Says that what it is asked about is all there is to its object, and remembers what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def forward(self, windows, things, prompts):
+        self.shown.append((windows, things, prompts))
+        return 12 * nn.functional.avg_pool2d(prompts, 4) - 6
+
+
+class Word(nn.Module):
+    """Gives one answer to all questions."""
+
+    def __init__(self, logit):
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, windows, things, prompts):
+        return torch.full((len(windows), 1, CELLS, CELLS), self.logit)
+
+
+def test_answers_come_back_to_the_pieces_that_were_asked_about(scenes, monkeypatch):
+    asked, plain = [], grouping.pair_up
+
+    def pair_up(pieces, prompts, answers):
+        asked.append((pieces, prompts, answers))
+        return plain(pieces, prompts, answers)
+
+    monkeypatch.setattr(grouping, "pair_up", pair_up)
+    Segmenter.from_network(Oracle(scenes, Echo()), CONFIG, device=CPU).segment(images_of(scenes), masks_of(scenes))
+    assert len(asked) == len(scenes)
+    assert sum(len(prompts) for _, prompts, _ in asked) > 10
+    for pieces, prompts, answers in asked:
+        for prompt, answer in zip(prompts, answers, strict=True):
+            y, x = (np.argwhere(prompt.core > 0) + 0.5 + prompt.corner).T
+            scale = CELLS / prompt.window.side
+            u = ((4 * y - prompt.window.top) * scale).astype(int)
+            v = ((4 * x - prompt.window.left) * scale).astype(int)
+            assert answer[u, v].mean() > 2  # 6 inside, 0 on the rim
+            middle = np.array([(answer > 0).nonzero()[axis].mean() for axis in (0, 1)]) + 0.5
+            found = middle / scale + (prompt.window.top, prompt.window.left)
+            assert found == pytest.approx((4 * y.mean(), 4 * x.mean()), abs=4)
+            # Pieces are told apart from what they are not.
+            others = plain(pieces, [prompt], answer[None])
+            assert all(odds < 0 for odds in others.values())
+
+
+def test_picture_and_things_are_shown_where_the_prompt_is():
+    network = Oracle([], Echo())
+    segmenter = Segmenter.from_network(network, CONFIG, device=CPU)
+    y, x = np.indices((90, 118))
+    image = np.stack((y, x, 0 * y), axis=2).astype(np.uint8)
+    things = np.zeros((90, 118), np.int8)
+    things[20:60, 24:80], things[:10] = 1, -1
+    # A core of rows 6 to 12 and columns 8 to 12 on the grid, in a corner of its piece's box.
+    core = np.zeros((9, 8), np.uint8)
+    core[1:7, :4] = 255
+    window = Window(4.0, 10.0, 80.0)
+    answers = segmenter._ask(image, things)([Prompt(3, core, (5, 8), window)])
+    [(windows, known, prompts)] = network.membership.shown
+    assert answers.shape == (1, CELLS, CELLS) and windows.shape == (1, 3, WINDOW, WINDOW)
+    inside = prompts[0, 0] == 1
+    red, green = windows[0, 0].int(), windows[0, 1].int()
+    assert (int(red[inside].min()), int(red[inside].max())) == (pytest.approx(26, abs=1), pytest.approx(45, abs=1))
+    assert (int(green[inside].min()), int(green[inside].max())) == (pytest.approx(33, abs=1), pytest.approx(45, abs=1))
+    assert bool((known[0, 0][(red > 21) & (red < 58) & (green > 25) & (green < 78)] == 1).all())
+    assert not known[0, 0][(red < 18) | (red > 61) | (green < 22)].any()  # what is ignored is no thing
+
+
+def test_a_word_merges_or_keeps_what_votes_and_boundaries_found(scenes):
+    images, masks = images_of(scenes), masks_of(scenes)
+    counts = {}
+    for name, membership in (("nobody", None), ("one", Word(20.0)), ("two", Word(-20.0))):
+        segmenter = Segmenter.from_network(Oracle(scenes, membership), CONFIG, device=CPU)
+        counts[name] = sum(len(found.instances) for found in segmenter.segment(images, masks))
+    assert counts["one"] < counts["nobody"] <= counts["two"]
+
+
+@pytest.mark.parametrize("edges", ["keep", "refine"])
+def test_a_network_with_membership_runs(scenes, edges, monkeypatch):
+    torch.manual_seed(0)
+    membership = build_network(NetworkConfig(width=8, membership=True)).eval().membership
+    assert isinstance(membership, Membership)
+    seen = []
+    membership.register_forward_hook(lambda _, inputs, answer: seen.append((len(inputs[0]), tuple(answer.shape))))
+    monkeypatch.setattr(module, "weights_path", Path)
+    monkeypatch.setattr(module, "load_checkpoint", lambda path, device: (Oracle(scenes, membership), CONFIG))
+    segmenter = Segmenter(edges=edges)
+    images, masks = images_of(scenes)[-2:], masks_of(scenes)[-2:]
+    found = segmenter.segment(images, masks)
+    assert seen and all(shape == (count, 1, CELLS, CELLS) for count, shape in seen)
+    for scene, result in zip(scenes[-2:], found, strict=True):
+        covered = np.sum([instance.mask() for instance in result.instances], axis=0)
+        assert covered.max() == 1
+        if edges == "keep":
+            np.testing.assert_array_equal(covered == 1, scene.semantic > 0)
+    backwards = segmenter.segment(images[::-1], masks[::-1])
+    assert [summary(result.instances) for result in backwards] == [summary(result.instances) for result in found[::-1]]
 
 
 # -- predict -----------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_a_run_and_what_it_leaves(options, imagenet, recipe):
     heard = Heard()
     summary = train(options, heard)
     names = {
-        "default": {"loss", "centre", "object_displacement", "boundary"},
+        "default": {"loss", "centre", "object_displacement", "boundary", "membership"},
         "paper": {"loss", "object_displacement", "background_displacement", "boundary"},
     }[recipe]
     assert (summary.steps, summary.interrupted, summary.best_ap, summary.problems) == (6, False, None, [])
@@ -253,15 +253,17 @@ def test_rates_rise_and_fall(options, monkeypatch):
 
     monkeypatch.setattr(Trainer, "_learn", watched)
     train(replace(options, lr=0.01))
-    heads, backbone = np.array(rates).T
+    heads, backbone, asked, deep = np.array(rates).T
     np.testing.assert_allclose(backbone, heads / 10)
+    np.testing.assert_allclose(asked, heads / 2)
+    np.testing.assert_allclose(deep, heads / 10)
     assert heads[0] < heads[1] < heads[2] > heads[3] > heads[4] > heads[5] > 0
     assert heads.max() < 0.01
 
 
 def test_weights_to_start_from(options):
     torch.manual_seed(1)
-    config = NetworkConfig(width=8, guided=True, long_side=100, grouping={"cut": 1.5})
+    config = NetworkConfig(width=8, guided=True, membership=True, long_side=100, grouping={"cut": 1.5})
     path = options.out.parent / "start.safetensors"
     save_checkpoint(path, build_network(config), config)
     summary = train(replace(options, start=path, epochs=0))
@@ -271,6 +273,20 @@ def test_weights_to_start_from(options):
     assert differing(given, network.state_dict()) == []
     with pytest.raises(OptionError, match="sees the mask; --recipe paper differs in that"):
         train(replace(options, start=path, recipe="paper", out=options.out / "paper"))
+
+
+def test_weights_without_a_membership_network_get_one(options):
+    torch.manual_seed(1)
+    config = NetworkConfig(width=8, guided=True, long_side=100, grouping={"sigma": 1.5})
+    path = options.out.parent / "start.safetensors"
+    save_checkpoint(path, build_network(config), config)
+    summary = train(replace(options, start=path, epochs=0))
+    network, trained = load_checkpoint(summary.weights)
+    assert trained == replace(config, membership=True, grouping={"sigma": 1.5, **run.ASKED})
+    given, whole = load_checkpoint(path)[0], network.state_dict()
+    assert all(torch.equal(whole[name], value) for name, value in given.state_dict().items())
+    for name, value in given.backbone.state_dict().items():
+        assert torch.equal(whole[f"membership.backbone.{name}"], value), name
 
 
 def test_a_resnet_from_a_file(options):

@@ -1,6 +1,6 @@
 import itertools
 import pickle
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,10 @@ from sisegcli.categories import Categories, Category
 from sisegcli.data.layouts import Pair
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import ImageError, SisegError
+from sisegcli.grouping.components import label_components
 from sisegcli.training.guides import roughen
 from sisegcli.training.loader import batches
-from sisegcli.training.objects import ObjectBank, Source, collect_objects
+from sisegcli.training.objects import ObjectBank, Source, collect_objects, find_clumps
 from sisegcli.training.options import RECIPES
 from sisegcli.training.pasting import Canvas, cut_out, match_colours
 from sisegcli.training.samples import SampleMaker
@@ -59,7 +60,10 @@ def lone_objects(count=6):
 
 
 def equal(one, other):
-    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    """Compare samples, with their questions, array by array."""
+    if not is_dataclass(one):
+        return np.array_equal(one, other)
+    return all(equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
 
 
 @pytest.fixture
@@ -356,6 +360,92 @@ def test_crowds_small_cut_and_uncountable_ones_are_not(tmp_path):
     at_one_side[10:40, :30] = 7
     assert len(bank_of(tmp_path / "side", at_one_side)) == 1
     assert len(bank_of(tmp_path / "stuff", at_one_side, [Category(7, "sky", isthing=False)])) == 0
+
+
+def discs(*places, radius=7.5, size=(96, 128), value=7):
+    """Paint discs around these places."""
+    mask = blank(*size)
+    y, x = np.indices(size)
+    for row, column in places:
+        mask[(y - row) ** 2 + (x - column) ** 2 <= radius**2] = value
+    return mask
+
+
+APART = [(16, 16), (16, 48), (16, 80), (48, 16), (48, 48), (48, 80)]
+"""Places of a crowd."""
+SINGLE = {(row - 7, column - 7, 15, 15) for row, column in APART}
+"""The boxes of its members."""
+
+
+def boxes(bank):
+    return {o.box for o in bank.objects}
+
+
+def test_single_ones_of_a_crowd_are_found_and_those_that_touch_are_not(tmp_path):
+    bank = bank_of(tmp_path, discs(*APART, (80, 30), (80, 45)))  # two that touch
+    assert boxes(bank) == SINGLE
+    assert {(o.category, o.area) for o in bank.objects} == {(7, np.count_nonzero(discs((16, 16))))}
+
+
+def test_two_that_touch_are_known_by_their_notches_too(tmp_path):
+    # Two small ones have the area of one, but not its shape.
+    mask = np.maximum(discs(*APART), discs((80, 30), (80, 41), radius=5.5))
+    assert 0.5 < np.count_nonzero(mask[72:]) / np.count_nonzero(discs((16, 16))) < 1.5
+    assert boxes(bank_of(tmp_path, mask)) == SINGLE
+
+
+def test_members_of_a_crowd_that_a_side_cuts_are_not_found(tmp_path):
+    cut = [(5, 112), (91, 16), (70, 4), (70, 124)]
+    assert boxes(bank_of(tmp_path / "cut", discs(*APART, *cut))) == SINGLE
+    whole = [(8, 112), (87, 16), (70, 8), (70, 119)]
+    assert len(bank_of(tmp_path / "whole", discs(*APART, *whole))) == 10
+
+
+@pytest.mark.parametrize(
+    "side, found", [(9, False), (10, True), (16, True), (17, False)], ids=["half", "less", "more", "half as much again"]
+)
+def test_members_of_a_crowd_are_about_as_large_as_the_others(tmp_path, side, found):
+    mask = discs(*APART)  # of 177 pixels
+    mask[70 : 70 + side, 30 : 30 + side] = 7
+    assert boxes(bank_of(tmp_path, mask)) - SINGLE == ({(70, 30, side, side)} if found else set())
+
+
+def test_a_crowd_is_one_of_six_of_a_category(tmp_path):
+    assert len(bank_of(tmp_path / "six", discs(*APART))) == 6
+    assert len(bank_of(tmp_path / "five", discs(*APART[:5]))) == 0
+    two = np.maximum(discs(*APART[:3]), discs(*APART[3:], value=9))
+    assert len(bank_of(tmp_path / "two", two)) == 0
+    assert len(bank_of(tmp_path / "stuff", discs(*APART), [Category(7, "sky", isthing=False)])) == 0
+
+
+@pytest.mark.parametrize("height, width, found", [(6, 6, 6), (5, 7, 0), (1, 40, 6), (4, 8, 0)])
+def test_members_of_a_crowd_need_some_pixels(tmp_path, height, width, found):
+    mask = blank(96, 128)
+    for row, column in itertools.product((8, 32, 56), (8, 68)):
+        mask[row : row + height, column : column + width] = 7
+    assert len(bank_of(tmp_path, mask)) == found
+
+
+def test_members_of_a_crowd_may_have_pixels_at_their_poles(tmp_path):
+    assert len(bank_of(tmp_path, discs(*APART, radius=7))) == 6
+
+
+def test_a_crowd_of_crumbs_leaves_a_lone_object_alone(tmp_path):
+    mask = discs(*((8, x) for x in range(8, 120, 16)), radius=3)
+    mask[40:80, 20:90] = 7
+    assert boxes(bank_of(tmp_path, mask)) == {(40, 20, 40, 70)}
+
+
+def test_clumps_are_the_members_of_crowds_that_are_large_and_have_notches():
+    mask = discs(*APART, (80, 30), (80, 45))
+    mask[70:92, 80:100] = 7  # large, without notches
+    labels, category_of = label_components(mask.astype(np.int32) - 1)
+    clump = labels[80, 30]
+    labels[0, 0] = -1  # ignored
+    assert find_clumps(labels, category_of) == {clump}
+    few = {label: label % 2 for label in category_of}
+    assert find_clumps(labels, few) == set()
+    assert find_clumps(np.zeros((3, 3), np.int32), {}) == set()
 
 
 def test_all_sources_count_and_broken_masks_do_not(tmp_path):

@@ -86,6 +86,7 @@ def cut_evidence(strength: float, distance: float, spread: float, odds: float = 
     if not odds:
         return seen
     seen = min(max(seen, 1e-3), 1 - 1e-3)
+    odds = min(max(odds, -50.0), 50.0)
     return 1 / (1 + math.exp(odds / 2) * (1 - seen) / seen)
 
 

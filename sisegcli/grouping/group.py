@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.grid import sample_cells
-from sisegcli.grouping.components import label_components
+from sisegcli.grouping.components import NEIGHBOURS, label_components
 from sisegcli.grouping.evidence import decide
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.grouping.pieces import find_pieces
@@ -19,6 +19,9 @@ from sisegcli.grouping.refinement import refine_displacement
 from sisegcli.grouping.scores import score_instances
 from sisegcli.grouping.spreading import grow_edges, settle_borders
 from sisegcli.grouping.votes import cluster_by_density, cluster_by_weak_field
+
+WALL = 0.5
+"""Boundary along a border that was decided by membership, at least."""
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -91,7 +94,8 @@ def group(
             owner[count] = category_of[region]
             allowed[region] = [count]
             count += 1
-    labels = settle_borders(regions, allowed, objects, boundary, options)
+    walls = boundary if ask is None else _raise_walls(boundary, objects, cells)
+    labels = settle_borders(regions, allowed, objects, walls, options)
     labelled = {index + 1: category for index, category in owner.items()}
     if options.edges == "refine":
         labels = grow_edges(labels, mask, labelled, boundary if outer is None else outer, options, stuff=stuff)
@@ -122,6 +126,18 @@ def _objects(
         pieces, boundary, cut=options.cut, join=options.join, join_size=options.join_size, pairs=pairs
     )
     return owner[pieces.labels], evidence
+
+
+def _raise_walls(boundary: Floats, objects: Labels, cells: NDArray[np.integer[Any]]) -> Floats:
+    """Let no walk cross a border that was decided by membership where the boundary map is faint."""
+    walls: Floats = boundary.copy()
+    for one, other in NEIGHBOURS:
+        a, b = objects[one], objects[other]
+        border = (a != b) & (a > 0) & (b > 0) & (cells[one] == cells[other])
+        for part in (one, other):
+            side = walls[part]
+            side[border] = np.maximum(side[border], WALL)
+    return walls
 
 
 def _lookup(values: dict[int, int], missing: int) -> NDArray[np.int64]:

@@ -16,11 +16,14 @@ from sisegcli.windows import CELLS, Window, window_around
 Floats = NDArray[np.float32]
 Pairs = Mapping[tuple[int, int], float]
 """Log odds, for pairs of pieces (lower number first), that both are of one object."""
+Box = tuple[slice, slice]
 Ask = Callable[[Sequence["Prompt"]], Floats]
 """Answers prompts with membership logits (N, CELLS, CELLS)."""
 
 SURROUNDINGS = 2.2
 """Side of a window, in longer sides of the piece."""
+RIM = 1.25
+"""Side of a window that shows two pieces, at least, in longer sides of both together."""
 CORE = 0.2
 """A prompt is a piece less its rim; share of its inner radius that goes, so that its outline tells nothing."""
 LEAST = 6
@@ -65,6 +68,7 @@ def choose_prompts(pieces: Pieces, *, limit: int = 512) -> list[Prompt]:
     shared = np.bincount(pieces.region)[pieces.region] > 1
     shared[0] = False
     wanted = set(numbers[shared[1:]].tolist())
+    partner: dict[int, int] = {}
     large = numbers[pieces.area[1:] >= LEAST]
     for category in np.unique(pieces.category[large]):
         members = large[pieces.category[large] == category]
@@ -73,10 +77,17 @@ def choose_prompts(pieces: Pieces, *, limit: int = 512) -> list[Prompt]:
         apart = _distances(pieces.vote[members])
         between = _distances(pieces.centre[members])
         meet = (apart < MEETING * between) & (pieces.region[members][:, None] != pieces.region[members][None])
-        wanted |= set(members[meet.any(1)].tolist())
-    chosen = sorted((n for n in wanted if pieces.area[n] >= LEAST), key=lambda n: (-pieces.area[n], n))[:limit]
+        closest = np.where(meet, apart, np.inf).argmin(1)
+        partner |= {int(members[i]): int(members[closest[i]]) for i in np.flatnonzero(meet.any(1))}
+    chosen = sorted((n for n in wanted | set(partner) if pieces.area[n] >= LEAST), key=lambda n: (-pieces.area[n], n))[
+        :limit
+    ]
     boxes = ndimage.find_objects(pieces.labels, max_label=len(numbers)) if chosen else []
-    return [_prompt(pieces, number, boxes[number - 1]) for number in sorted(chosen)]
+    found = []
+    for number in sorted(chosen):
+        other = None if number in wanted else boxes[partner[number] - 1]
+        found.append(_prompt(pieces, number, boxes[number - 1], other))
+    return found
 
 
 def _distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,12 +95,17 @@ def _distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def _prompt(pieces: Pieces, number: int, box: tuple[slice, slice]) -> Prompt:
+def _prompt(pieces: Pieces, number: int, box: Box, other: Box | None) -> Prompt:
+    """Show a piece with its surroundings, or together with the other one."""
     rows, columns = box
     core = core_of(pieces.labels[rows, columns] == number, CORE)
+    longer = max(rows.stop - rows.start, columns.stop - columns.start) * STRIDE
+    if other is not None:
+        rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(box, other, strict=True))
     size = ((rows.stop - rows.start) * STRIDE, (columns.stop - columns.start) * STRIDE)
-    window = window_around((rows.start * STRIDE, columns.start * STRIDE, *size), SURROUNDINGS)
-    return Prompt(number, core, (rows.start, columns.start), window)
+    factor = SURROUNDINGS if other is None else max(RIM, SURROUNDINGS * longer / max(size))
+    window = window_around((rows.start * STRIDE, columns.start * STRIDE, *size), factor)
+    return Prompt(number, core, (box[0].start, box[1].start), window)
 
 
 def core_of(shape: NDArray[np.bool_], share: float) -> NDArray[np.uint8]:
@@ -124,7 +140,10 @@ def pair_up(pieces: Pieces, prompts: Sequence[Prompt], answers: Floats) -> dict[
         top, left = prompt.window.top / STRIDE, prompt.window.left / STRIDE
         rows = np.arange(max(0, int(top)), min(height, int(np.ceil(top + CELLS * cell))))
         columns = np.arange(max(0, int(left)), min(width, int(np.ceil(left + CELLS * cell))))
-        u, v = ((rows + 0.5 - top) / cell).astype(np.intp), ((columns + 0.5 - left) / cell).astype(np.intp)
+        u, v = (
+            np.floor((rows + 0.5 - top) / cell).astype(np.intp),
+            np.floor((columns + 0.5 - left) / cell).astype(np.intp),
+        )
         rows, u = rows[(u >= 0) & (u < CELLS)], u[(u >= 0) & (u < CELLS)]
         columns, v = columns[(v >= 0) & (v < CELLS)], v[(v >= 0) & (v < CELLS)]
         labels = pieces.labels[np.ix_(rows, columns)].ravel()

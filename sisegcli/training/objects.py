@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ CROWD = 6
 """Components of a category from which an image shows a crowd, whose typical members are taken for single objects."""
 SMALLEST = 36
 """Pixels that a member of a crowd needs."""
-SOLID = 0.9
+SOLID = 0.93
 """Share of its convex hull that a single object of a crowd fills."""
 
 
@@ -140,11 +140,41 @@ def _lone_objects(
     return found
 
 
+def find_clumps(labels: NDArray[np.int32], category_of: Mapping[int, int]) -> set[int]:
+    """Return members of crowds that look like several objects: larger than most, and with notches.
+
+    Parameters
+    ----------
+    labels : (H, W) array of int32
+        Components from 1.
+    category_of : mapping
+        Category of each.
+    """
+    areas = np.bincount(np.maximum(labels, 0).ravel(), minlength=max(category_of, default=0) + 1)
+    by_category: dict[int, list[int]] = {}
+    for label, category in category_of.items():
+        if areas[label] >= SMALLEST:
+            by_category.setdefault(category, []).append(label)
+    found = set()
+    for members in by_category.values():
+        if len(members) < CROWD:
+            continue
+        typical = float(np.median(areas[members]))
+        boxes = ndimage.find_objects(np.maximum(labels, 0), max_label=max(members))
+        for label in members:
+            if areas[label] > 1.5 * typical and not _is_solid(labels[boxes[label - 1]] == label):
+                found.add(label)
+    return found
+
+
 def _is_typical(shape: NDArray[np.bool_], typical: float) -> bool:
     """Return whether a member of a crowd looks like one object: no larger than most, and without notches."""
     area = int(np.count_nonzero(shape))
-    if area < SMALLEST or not typical / 2 <= area <= typical * 1.5 or min(shape.shape) < 3:
-        return False
-    corners = np.argwhere(shape)
-    corners = np.concatenate([corners + np.array([dy, dx]) for dy in (0, 1) for dx in (0, 1)])
-    return area >= SOLID * float(ConvexHull(corners).volume)
+    return area >= SMALLEST and typical / 2 <= area <= typical * 1.5 and _is_solid(shape)
+
+
+def _is_solid(shape: NDArray[np.bool_]) -> bool:
+    area = int(np.count_nonzero(shape))
+    middles = np.argwhere(shape)
+    sides = [middles + np.array(side) for side in ((0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5))]
+    return area >= SOLID * float(ConvexHull(np.concatenate(sides)).volume)

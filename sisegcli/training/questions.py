@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,8 @@ def ask_questions(
     pasted: Sequence[int],
     count: int,
     rng: np.random.Generator,
+    *,
+    clumps: Collection[int] = (),
 ) -> Questions:
     """Ask about parts of objects; where there is nothing to ask, weights are 0.
 
@@ -71,6 +73,8 @@ def ask_questions(
         Number of questions.
     rng : numpy.random.Generator
         Chance.
+    clumps : collection of int
+        Labels that are several objects, as it seems: not asked about.
     """
     questions = Questions(
         np.full((count, WINDOW, WINDOW, 3), GREY, np.uint8),
@@ -81,7 +85,8 @@ def ask_questions(
         np.zeros((count, CELLS, CELLS), bool),
     )
     areas = np.bincount(np.maximum(labels, 0).ravel())
-    choices = [label for label in np.flatnonzero(areas).tolist() if label > 0 and areas[label] >= SMALLEST]
+    large = np.flatnonzero(areas >= SMALLEST).tolist()
+    choices = [label for label in large if label > 0 and label not in clumps]
     if not choices:
         return questions
     touching = _touching(labels)

@@ -97,7 +97,7 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
         if factor > 1:  # small objects are lost on a grid of stride 4
             low, high = recipe.scales
             recipe = replace(recipe, scales=(low * factor, high * factor), long_side=0)
-            config = replace(config, magnify=factor, long_side=0)
+            config = replace(config, magnify=factor, long_side=0, grouping={**config.grouping, "sigma": 1.0, "cut": 0.4})
     trainer = Trainer(
         network, config, SampleMaker(sources, bank, recipe, options.seed), recipe, options, device, listener
     )

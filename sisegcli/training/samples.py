@@ -15,7 +15,7 @@ from sisegcli.grid import STRIDE
 from sisegcli.grouping.components import label_components
 from sisegcli.training.composing import Composer
 from sisegcli.training.guides import roughen
-from sisegcli.training.objects import ObjectBank, Source
+from sisegcli.training.objects import ObjectBank, Source, find_clumps
 from sisegcli.training.options import Recipe
 from sisegcli.training.pairs import IGNORED
 from sisegcli.training.pasting import Canvas
@@ -91,14 +91,16 @@ class SampleMaker:
         labels, category_of = self._objects(mask, source)
         canvas = Canvas(image, labels)
         natural = labels.copy()
+        clumps = find_clumps(labels, category_of)
         pasted: dict[int, int] = {}
         if self.bank is not None and len(self.bank) and rng.random() < recipe.pasted:
             pasted = Composer(self.bank, self._read).paste(canvas, category_of, source, rng)
         sample = _finish(canvas.image, canvas.labels, (natural, set(pasted)), recipe, rng)
+        sample.labels[np.isin(sample.labels, list(clumps))] = IGNORED
         if not recipe.asked:
             return sample
         known = {**category_of, **pasted}
-        questions = ask_questions(sample.image, canvas.labels, known, list(pasted), recipe.asked, rng)
+        questions = ask_questions(sample.image, canvas.labels, known, list(pasted), recipe.asked, rng, clumps=clumps)
         return replace(sample, questions=questions)
 
     def _read(self, source: int, pair: int) -> tuple[Image8, NDArray[np.int32]]:
