@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from sisegcli.evaluation import TruthImage
 from sisegcli.grid import sample_cells
+from sisegcli.grouping.basins import cut_at_ridges
 from sisegcli.grouping.components import label_components
 from sisegcli.grouping.evidence import cut_evidence
 from sisegcli.grouping.options import GroupingOptions
@@ -81,6 +82,8 @@ def _pieces(scene: Scene, options: GroupingOptions) -> Pieces:
     cells = sample_cells(regions)
     categories = np.where(cells > 0, sample_cells(scene.mask), -1)
     clusters = cluster_by_density(scene.displacement, categories, sigma=options.sigma, peak=options.peak)
+    if options.basins:
+        clusters = cut_at_ridges(clusters, scene.boundary, sigma=options.basins)
     return find_pieces(clusters, cells, categories, scene.displacement)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.grid import sample_cells
+from sisegcli.grouping.basins import cut_at_ridges
 from sisegcli.grouping.components import NEIGHBOURS, label_components
 from sisegcli.grouping.evidence import decide
 from sisegcli.grouping.options import GroupingOptions
@@ -117,6 +118,8 @@ def _objects(
         objects = cluster_by_weak_field(refined, displacement, categories, weak=options.weak)
         return objects, np.ones(int(objects.max(initial=0)) + 1)
     clusters = cluster_by_density(displacement, categories, sigma=options.sigma, peak=options.peak)
+    if options.basins:
+        clusters = cut_at_ridges(clusters, boundary, sigma=options.basins)
     pieces = find_pieces(clusters, regions, categories, displacement)
     pairs = None
     if ask is not None:

@@ -22,6 +22,9 @@ class GroupingOptions:
         Width of the Gaussian that smooths the votes' density.
     peak : float
         A peak must be as high as this share of its category's highest.
+    basins : float
+        Candidates are cut along the ridges of the boundary map too, smoothed by this much; 0: they are not. For
+        networks with membership, which puts together again what is one.
     cut : float
         Evidence above which two pieces of one region are two objects.
     join : float
@@ -42,6 +45,7 @@ class GroupingOptions:
     centres: Centres = "density"
     sigma: float = 2.0
     peak: float = 0.1
+    basins: float = 0.0
     cut: float = 0.65
     join: float = 0.5
     join_size: float = 1.0

@@ -33,8 +33,10 @@ from sisegcli.training.samples import SampleMaker
 from sisegcli.training.validation import Validation
 
 LOG_EVERY = 50
-ASKED = {"cut": 0.82}
+ASKED = {"cut": 0.82, "basins": 1.5}
 """Parameters of grouping that go with a membership network."""
+SMALL_OBJECTS = {"sigma": 1.0, "cut": 0.4}
+"""Parameters for small objects: their centres are close, and they come in crowds, where touching is common."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
         if factor > 1:  # small objects are lost on a grid of stride 4
             low, high = recipe.scales
             recipe = replace(recipe, scales=(low * factor, high * factor), long_side=0)
-            config = replace(config, magnify=factor, long_side=0, grouping={**config.grouping, "sigma": 1.0, "cut": 0.4})
+            config = replace(config, magnify=factor, long_side=0, grouping={**config.grouping, **SMALL_OBJECTS})
     trainer = Trainer(
         network, config, SampleMaker(sources, bank, recipe, options.seed), recipe, options, device, listener
     )
