@@ -18,6 +18,7 @@ class RecipeName(str, Enum):
     """Names of recipes on the command line."""
 
     default = "default"
+    unpasted = "unpasted"
     paper = "paper"
 
 
@@ -67,7 +68,10 @@ def train(
     as_json: shared.Json = False,
     recipe: Annotated[
         RecipeName,
-        typer.Option(help="paper: the published losses. default: ours, on known objects.", rich_help_panel=TRAINING),
+        typer.Option(
+            help="paper: the published losses. default: ours. unpasted: ours without pasted objects, to compare.",
+            rich_help_panel=TRAINING,
+        ),
     ] = RecipeName.default,
     epochs: Annotated[
         float | None,

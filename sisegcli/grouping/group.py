@@ -17,7 +17,7 @@ from sisegcli.grouping.options import GroupingOptions
 from sisegcli.grouping.pieces import find_pieces
 from sisegcli.grouping.prompts import Ask, choose_prompts, pair_up
 from sisegcli.grouping.refinement import refine_displacement
-from sisegcli.grouping.scores import score_instances
+from sisegcli.grouping.scores import outline_agreement, score_instances
 from sisegcli.grouping.spreading import grow_edges, settle_borders
 from sisegcli.grouping.votes import cluster_by_density, cluster_by_weak_field
 
@@ -101,7 +101,12 @@ def group(
     if options.edges == "refine":
         labels = grow_edges(labels, mask, labelled, boundary if outer is None else outer, options, stuff=stuff)
     known = {label: float(evidence[label]) if label < len(evidence) else 1.0 for label in labelled}
-    return Grouping(labels, labelled, score_instances(labels, labelled, known, stuff=stuff))
+    agreement = None
+    if options.centres == "density":
+        seen = outline_agreement(sample_cells(labels), boundary)
+        agreement = {label: float(seen[label]) if label < len(seen) else 1.0 for label in labelled}
+    scores = score_instances(labels, labelled, known, agreement=agreement, stuff=stuff)
+    return Grouping(labels, labelled, scores)
 
 
 def _objects(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 SURE_SHARE = 0.05
 """Share of the image from which size says nothing more about an instance."""
@@ -17,13 +18,15 @@ def score_instances(
     categories: Mapping[int, int],
     evidence: Mapping[int, float],
     *,
+    agreement: Mapping[int, float] | None = None,
     stuff: Collection[int] = (),
 ) -> dict[int, float]:
     """Score instances in [0, 1].
 
     An instance's score is its share of its category's pixels in the image, times the evidence for its borders, times
-    the root of its area where that is below 5 % of the image. An object alone in its category is mostly right;
-    crumbs beside a large object and members of a crowd are often wrong, and so are small regions of a network's mask.
+    the root of its area where that is below 5 % of the image, times the root of the agreement of its outline with the
+    boundary map. An object alone in its category is mostly right; crumbs beside a large object and members of a crowd
+    are often wrong, and so are small regions of a network's mask, and those that end where the image shows no end.
 
     Parameters
     ----------
@@ -33,6 +36,8 @@ def score_instances(
         Category of each label.
     evidence : mapping
         Weakest evidence among the borders of each label, 1 where it has none.
+    agreement : mapping, optional
+        Mean boundary along the outline of each label, see `outline_agreement`.
     stuff : collection of int
         Categories that are no objects: their segments score 1.
 
@@ -50,6 +55,36 @@ def score_instances(
     def score(label: int, category: int) -> float:
         share = float(area[label]) / max(total[category], 1)
         large = min(1.0, float(area[label]) / (SURE_SHARE * labels.size))
-        return share * evidence[label] * math.sqrt(large)
+        seen = agreement[label] if agreement is not None else 1.0
+        return share * evidence[label] * math.sqrt(large * seen)
 
     return {label: 1.0 if category in stuff else score(label, category) for label, category in categories.items()}
+
+
+def outline_agreement(labels: NDArray[np.int32], boundary: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean boundary along the outline of each label; 1 for a label that has none.
+
+    Parameters
+    ----------
+    labels : (h, w) array of int32
+        Instances of the cells, from 1; 0 is nobody. The sides of the image are no outlines.
+    boundary : (h, w) array of float32
+        Probability of a boundary; an outline may miss its ridge by a cell.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 0, 0]], np.int32)
+    >>> boundary = np.array([[0, 0, 0, 0, 0.5, 0], [0, 0, 0, 0, 1, 0]], np.float32)
+    >>> outline_agreement(labels, boundary).tolist()
+    [1.0, 1.0]
+    """
+    outline = np.zeros(labels.shape, bool)
+    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        differ = labels[one] != labels[other]
+        outline[one] |= differ
+        outline[other] |= differ
+    outline &= labels > 0
+    count = int(labels.max(initial=0)) + 1
+    length = np.bincount(labels[outline], minlength=count)
+    total = np.bincount(labels[outline], ndimage.maximum_filter(boundary, 3)[outline], count)
+    return np.where(length > 0, total / np.maximum(length, 1), 1.0)

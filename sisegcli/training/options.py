@@ -53,6 +53,7 @@ class Recipe:
 
 RECIPES = {
     "default": Recipe(guided=True, pasted=0.8, by_object=True, scales=(0.7, 1.3), asked=2),
+    "unpasted": Recipe(guided=True, pasted=0.0, by_object=True, scales=(0.7, 1.3), asked=2),
     "paper": Recipe(guided=False, pasted=0.0, by_object=False, epochs=10.0),
 }
 
