@@ -9,7 +9,11 @@ import draw_scenes
 import numpy as np
 import pytest
 import torch
-from ideal_fields import ideal_fields
+from hypothesis import given
+from hypothesis import strategies as st
+from ideal_fields import cells_of, ideal_fields
+from PIL import Image
+from scipy import ndimage
 from torch import nn
 
 import sisegcli
@@ -279,6 +283,85 @@ def test_a_network_with_membership_runs(scenes, edges, monkeypatch):
             np.testing.assert_array_equal(covered == 1, scene.semantic > 0)
     backwards = segmenter.segment(images[::-1], masks[::-1])
     assert [summary(result.instances) for result in backwards] == [summary(result.instances) for result in found[::-1]]
+
+
+# -- small objects -----------------------------------------------------------------------------------------------------
+
+
+def enlarged(scene, factor):
+    """Draw a scene at a larger size, labels by nearest pixels."""
+    labels = Image.fromarray(scene.instances.astype(np.int32))
+    size = tuple(round(side * factor) for side in labels.size)
+    return replace(scene, instances=np.array(labels.resize(size, Image.Resampling.NEAREST)))
+
+
+@pytest.mark.parametrize("factor, membership", [(2.0, None), (1.3, None), (2.5, Echo())])
+def test_enlarged_images_come_back_at_their_own_size(scenes, factor, membership):
+    network = Oracle([enlarged(scene, factor) for scene in scenes], membership)
+    segmenter = Segmenter.from_network(network, replace(CONFIG, magnify=factor), device=CPU)
+    images, masks = images_of(scenes), masks_of(scenes)
+    kept = [image.copy() for image in images], [mask.copy() for mask in masks]
+    results = segmenter.segment(images, masks)
+    for scene, found in zip(scenes, results, strict=True):
+        assert all(instance.mask().shape == scene.semantic.shape for instance in found.instances)
+        covered = np.sum([instance.mask() for instance in found.instances], axis=0)
+        assert covered.max() == 1
+        np.testing.assert_array_equal(covered == 1, scene.semantic > 0)
+        for instance in found.instances:
+            assert set(scene.semantic[instance.mask()].tolist()) == {instance.category}
+        expected, boundary = ideal_fields(scene.instances.astype(np.int32))
+        assert found.displacement.shape == expected.shape and found.boundary.shape == boundary.shape
+        assert found.displacement.dtype == found.boundary.dtype == np.float32
+        # Inside objects, cells point to the centre in the image's own cells; on a finer grid it is a little elsewhere.
+        inner = ndimage.binary_erosion(boundary == 0, iterations=2) & (cells_of(scene.instances) > 0)
+        assert inner.any()
+        assert np.abs(found.displacement - expected)[inner].max() < 0.6
+        assert found.boundary[inner].max() < 0.01 < 0.5 < found.boundary.max() <= 1
+    for values, before in zip((images, masks), kept, strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(values, before, strict=True))
+    report = evaluate({str(n): result.instances for n, result in enumerate(results)}, truth_of(scenes))
+    assert report.ap50 > 0.9
+
+
+def test_what_is_asked_and_removed_of_an_enlarged_image(scenes):
+    echo = Echo()
+    network = Oracle([enlarged(scene, 2) for scene in scenes], echo)
+    segmenter = Segmenter.from_network(network, replace(CONFIG, magnify=2.0), device=CPU)
+    [everything] = segmenter.segment(images_of(scenes)[:1], masks_of(scenes)[:1])
+    assert echo.shown
+    areas = sorted(instance.area for instance in everything.instances)
+    segmenter.min_area = areas[1]  # in the image's own pixels
+    [large] = segmenter.segment(images_of(scenes)[:1], masks_of(scenes)[:1])
+    assert sorted(instance.area for instance in large.instances) == areas[1:]
+    assert (large.removed, large.removed_pixels) == (1, areas[0])
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(1, 4), st.integers(0, 2**32 - 1))
+def test_labels_come_back_as_they_went(height, width, factor, seed):
+    labels = np.random.default_rng(seed).integers(-2, 9, (height, width)).astype(np.int32)
+    large = module._enlarge(labels, factor, Image.Resampling.NEAREST)
+    assert large.shape == tuple(max(1, round(side * factor)) for side in labels.shape)
+    cells = tuple(-(-side // 4) for side in large.shape)
+    back, field, boundary = module._shrink(
+        large, np.zeros((*cells, 2), np.float32), np.full(cells, 0.25, np.float32), labels.shape
+    )
+    np.testing.assert_array_equal(back, labels)
+    own = tuple(-(-side // 4) for side in labels.shape)
+    assert field.shape == (*own, 2) and boundary.shape == own
+    np.testing.assert_allclose(boundary, 0.25)
+
+
+@pytest.mark.parametrize("ratio", [(2, 2), (3, 2), (1, 4)])
+def test_votes_of_an_enlarged_image_land_where_they_did(ratio):
+    own, aim = np.array([5, 7]), np.array([1.25, 3.5])
+    cells = np.indices(own * ratio).transpose(1, 2, 0) + 0.5
+    votes = (aim * ratio - cells).astype(np.float32)
+    _, field, _ = module._shrink(
+        np.zeros(4 * own * ratio, np.int32), votes, np.zeros(votes.shape[:2], np.float32), tuple(4 * own)
+    )
+    np.testing.assert_allclose(
+        field + np.indices(own).transpose(1, 2, 0) + 0.5, np.broadcast_to(aim, field.shape), atol=1e-5
+    )
 
 
 # -- predict -----------------------------------------------------------------------------------------------------------

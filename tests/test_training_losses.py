@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisegcli.training.losses import centre_loss, pair_loss
+from sisegcli.training.losses import centre_loss, membership_loss, pair_loss
 from sisegcli.training.pairs import Shift, line_points, pair_offsets
 
 torch.set_num_threads(1)
@@ -182,3 +182,94 @@ def test_centre_loss_by_hand():
     doubtful = torch.tensor([[[False, True]]])
     found = centre_loss(displacement, torch.zeros_like(displacement), size, weight, doubtful)
     assert found.item() == pytest.approx((1 * 2 * 0.5 + 3 * 1.5 * 1.25 / 1.75) / 4)
+
+
+# -- membership --------------------------------------------------------------------------------------------------------
+
+
+def membership_reference(logits, members, weights, doubtful, q=0.7) -> float:
+    """Cross-entropy with a loop over all cells; arrays (N, h, w)."""
+    total = 0.0
+    for window in range(len(logits)):
+        costs, counts = {True: 0.0, False: 0.0}, {True: 0.0, False: 0.0}
+        for place in np.ndindex(logits.shape[1:]):
+            at = (window, *place)
+            member = bool(members[at])
+            p = 1 / (1 + math.exp(-logits[at] if member else logits[at]))  # of what is true
+            cost = (1 - p**q) / q if member and doubtful[at] else -math.log(p)
+            costs[member] += weights[at] * cost
+            counts[member] += weights[at]
+        for kind, enough in ((True, 5), (False, 20)):
+            if counts[kind]:
+                total += costs[kind] / counts[kind] * min(1.0, counts[kind] / enough)
+    return total / len(logits)
+
+
+def question(seed, count=3, side=8):
+    """Logits, members, weights and doubts of some windows; in the first nobody is a member, in the last all are."""
+    rng = np.random.default_rng(seed)
+    shape = (count, side, side)
+    logits = rng.normal(scale=3, size=shape)
+    members = rng.random(shape) < np.linspace(0, 1, count)[:, None, None]
+    weights = rng.choice([0, 0.05, 0.1, 0.5, 1, 1.5], shape) * (rng.random(shape) < rng.random())
+    return logits, members, weights, members & (rng.random(shape) < 0.5)
+
+
+def membership(logits, members, weights, doubtful):
+    x = torch.from_numpy(np.asarray(logits, float))[:, None].requires_grad_()
+    known = (torch.from_numpy(np.asarray(values)) for values in (members, np.float32(weights), doubtful))
+    return membership_loss(x, *known), x
+
+
+@given(st.integers(0, 999))
+def test_membership_loss_equals_the_loop(seed):
+    values = question(seed)
+    assert membership(*values)[0].item() == pytest.approx(membership_reference(*values), rel=1e-4)
+
+
+@given(st.integers(0, 999))
+def test_membership_is_learned_where_cells_weigh_alone(seed):
+    logits, members, weights, doubtful = question(seed)
+    loss, x = membership(logits, members, weights, doubtful)
+    loss.backward()
+    slope = x.grad[:, 0].numpy()
+    assert (slope[weights == 0] == 0).all()
+    assert (slope[(weights > 0) & members] < 0).all() and (slope[(weights > 0) & ~members] > 0).all()
+
+
+def test_members_and_others_weigh_the_same_however_many_they_are():
+    members = np.zeros((1, 10, 10), bool)
+    members[0, 0, :5] = True
+    weights, never = np.ones(members.shape), np.zeros(members.shape, bool)
+    loss, x = membership(np.zeros(members.shape), members, weights, never)
+    loss.backward()
+    assert loss.item() == pytest.approx(2 * math.log(2))
+    slope = x.grad[:, 0].numpy()
+    assert -slope[members].sum() == pytest.approx(slope[~members].sum()) == pytest.approx(0.5)
+    # Twice the weight everywhere is the same; few cells, or faint ones, count less.
+    assert membership(np.zeros(members.shape), members, 2 * weights, never)[0].item() == pytest.approx(loss.item())
+    faint = np.where(members, 0.1, 0.0)
+    assert membership(np.zeros(members.shape), members, faint, never)[0].item() == pytest.approx(0.1 * math.log(2))
+
+
+def test_doubt_bounds_what_a_member_costs():
+    members, weights = np.ones((1, 3, 3), bool), np.ones((1, 3, 3))
+    wrong = np.full((1, 3, 3), -50.0)
+    assert membership(wrong, members, weights, ~members)[0].item() == pytest.approx(50)
+    assert membership(wrong, members, weights, members)[0].item() == pytest.approx(1 / 0.7)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
+def test_gradients_of_membership_are_finite(size):
+    logits, members, weights, doubtful = question(5)
+    loss, x = membership(size * logits, members, weights, doubtful)
+    loss.backward()
+    assert math.isfinite(loss.item()) and bool(torch.isfinite(x.grad).all())
+
+
+def test_membership_in_half_precision_comes_out_in_full():
+    logits, *known = question(6)
+    x, known = torch.from_numpy(logits)[:, None], [torch.from_numpy(values) for values in known]
+    half, full = (membership_loss(x.to(kind), known[0], known[1].float(), known[2]) for kind in (torch.bfloat16, None))
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(full.item(), rel=0.02)

@@ -10,6 +10,7 @@ import torch
 from draw_scenes import draw_scenes, write_voc
 from safetensors import safe_open
 from safetensors.torch import load_file
+from small_sets import write_folders
 
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import CheckpointError, LayoutError, OptionError, OutputError, SisegError
@@ -18,6 +19,7 @@ from sisegcli.instances import Segmentation
 from sisegcli.methods import ComponentsMethod
 from sisegcli.network.checkpoint import NetworkConfig, build_network, load_checkpoint, save_checkpoint
 from sisegcli.network.efficientnet_lite import EfficientNetLite
+from sisegcli.segmenter import Segmenter
 from sisegcli.training import loop, run, validation
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer, train_mode
@@ -119,10 +121,9 @@ def test_a_run_and_what_it_leaves(options, imagenet, recipe):
     options = replace(options, recipe=recipe)
     heard = Heard()
     summary = train(options, heard)
-    names = {
-        "default": {"loss", "centre", "object_displacement", "boundary", "membership"},
-        "paper": {"loss", "object_displacement", "background_displacement", "boundary"},
-    }[recipe]
+    ours = recipe != "paper"
+    theirs = {"loss", "object_displacement", "background_displacement", "boundary"}
+    names = {"loss", "centre", "object_displacement", "boundary", "membership"} if ours else theirs
     assert (summary.steps, summary.interrupted, summary.best_ap, summary.problems) == (6, False, None, [])
     assert summary.losses.keys() == names and all(np.isfinite(value) for value in summary.losses.values())
     assert summary.seconds > 0
@@ -139,8 +140,8 @@ def test_a_run_and_what_it_leaves(options, imagenet, recipe):
 
     network, config = load_checkpoint(summary.weights)
     assert parameters == sum(p.numel() for p in network.parameters())
-    assert (config.backbone, config.guided, config.long_side) == ("efficientnet_lite0", recipe == "default", 384)
-    assert (config.mean_displacement == (0, 0)) == (recipe == "default")
+    assert (config.backbone, config.guided, config.long_side) == ("efficientnet_lite0", ours, 384)
+    assert (config.mean_displacement == (0, 0)) == ours
     metadata = notes(summary.weights)
     assert (metadata["recipe"], metadata["seed"], metadata["steps"]) == (recipe, "3", "6")
     learned = state(options)["network"]
@@ -162,7 +163,7 @@ def test_a_resumed_run_continues_as_if_it_had_not_stopped(options, monkeypatch, 
     first = Heard(stop_after=3)
     summary = train(parts, first)
     assert summary.interrupted and summary.steps == 3
-    assert load_checkpoint(summary.weights)[1].guided == (recipe == "default")
+    assert load_checkpoint(summary.weights)[1].guided == (recipe != "paper")
     # ImageNet's weights are not needed again.
     monkeypatch.setattr(run, "pretrained_state", lambda: pytest.fail("read again"))
     second = Heard()
@@ -287,6 +288,40 @@ def test_weights_without_a_membership_network_get_one(options):
     assert all(torch.equal(whole[name], value) for name, value in given.state_dict().items())
     for name, value in given.backbone.state_dict().items():
         assert torch.equal(whole[f"membership.backbone.{name}"], value), name
+
+
+def test_what_comes_before_the_prompt_stays_and_the_rest_learns(options, imagenet):
+    train(replace(options, epochs=0.5))
+    learned = state(options)["network"]
+    before = ("_conv_stem", "_bn0.", "_blocks.0.", "_blocks.1.", "_blocks.2.")  # up to the level of stride 4
+    changed = [
+        name for name, value in imagenet.items() if not torch.equal(learned[f"membership.backbone.{name}"], value)
+    ]
+    assert not [name for name in changed if name.startswith(before) or "running" in name]
+    assert {int(name.split(".")[1]) for name in changed if name.startswith("_blocks.")} == set(range(3, 16))
+    assert float(learned["membership.inject.2.weight"].abs().max()) > 0  # zero at first
+
+
+def test_images_of_small_objects_are_enlarged_in_training_and_conversion(options, tmp_path):
+    mask = np.zeros((96, 128), np.uint8)
+    for row, column in np.ndindex(3, 5):
+        mask[8 + 30 * row : 20 + 30 * row, 4 + 25 * column : 16 + 25 * column] = 1  # 12 pixels where 36 are enough
+    small = replace(options, data=(write_folders(tmp_path / "small", {"a": mask, "b": mask}),), epochs=1)
+    summary = train(small)
+    network, config = load_checkpoint(summary.weights)
+    assert (config.magnify, config.long_side) == (3.0, 0)
+    assert config.grouping == {**run.ASKED, **run.SMALL_OBJECTS}
+    assert config.grouping["cut"] == run.SMALL_OBJECTS["cut"] < run.ASKED["cut"]
+    settings = json.loads(notes(summary.weights)["settings"])
+    assert settings["scales"] == pytest.approx([0.7 * 3, 1.3 * 3]) and settings["long_side"] == 0
+    [found] = Segmenter.from_network(network, config, device=torch.device("cpu")).segment(
+        [np.full((96, 128, 3), 128, np.uint8)], [np.where(mask > 0, 1, -1).astype(np.int32)]
+    )
+    assert sum(instance.area for instance in found.instances) == np.count_nonzero(mask)
+    assert train(replace(small, epochs=2, resume=True)).steps == summary.steps + 1
+    # The paper's recipe looks for no objects.
+    _, config = load_checkpoint(train(replace(small, recipe="paper", epochs=0, out=tmp_path / "paper")).weights)
+    assert (config.magnify, config.long_side) == (1.0, 384)
 
 
 def test_a_resnet_from_a_file(options):
@@ -435,7 +470,7 @@ WRONG = {
     "--crop 50 is no multiple of 32 from 64 on; try 64.": {"crop": 50},
     "--crop 100 is no multiple of 32 from 64 on; try 96.": {"crop": 100},
     "--crop 32 is no multiple of 32 from 64 on; try 64.": {"crop": 32},
-    "No recipe is called 'soup'; choose one of default, paper.": {"recipe": "soup"},
+    "No recipe is called 'soup'; choose one of default, unpasted, paper.": {"recipe": "soup"},
     "No backbone is called 'vgg'; choose one of efficientnet_lite0, resnet50, resnet101.": {"backbone": "vgg"},
     "No device is called 'toaster'; use auto, cpu, cuda, cuda:N or mps.": {"device": "toaster"},
 }

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.errors import ImageError
+from sisegcli.grouping.components import label_components
 from sisegcli.training.objects import LoneObject, ObjectBank
 from sisegcli.training.pasting import Canvas, Cutout, cut_out, match_colours
 
@@ -30,10 +31,13 @@ class Composer:
         Lone objects.
     read : callable
         Reads image and mask of (source, pair).
+    most : float
+        Objects that would have to grow more than this are left out: they would look blurred.
     """
 
     bank: ObjectBank
     read: Read
+    most: float = 3.0
 
     def paste(
         self, canvas: Canvas, categories: Mapping[int, int], source: int, rng: np.random.Generator
@@ -96,10 +100,11 @@ class Composer:
             return None
         top, left, height, width = item.box
         window = (slice(top, top + height), slice(left, left + width))
-        inside = mask[window] == item.category
+        parts, _ = label_components(np.where(mask[window] == item.category, 0, -1))
+        inside = parts == np.bincount(parts[parts > 0]).argmax()  # not the rims of neighbours
         scale = place.side / max(float(np.sqrt(np.count_nonzero(inside))), 1.0)
         scale = min(scale, 1.6 * crop / max(height, width))
-        if scale > 3:
+        if scale > self.most:
             return None
         inset = float(rng.uniform(0.6, 1.8))
         cutout = cut_out(image[window], inside, scale=scale, flip=rng.random() < 0.5, inset=inset)

@@ -38,13 +38,14 @@ class Source:
 
 @dataclass(frozen=True)
 class LoneObject:
-    """Where a lone object is: number of source and pair, category, box (top, left, height, width) and area."""
+    """A lone object: source, pair and category, box (top, left, height, width), area, and its image's longer side."""
 
     source: int
     pair: int
     category: int
     box: tuple[int, int, int, int]
     area: int
+    side: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,18 @@ class ObjectBank:
     def __len__(self) -> int:
         return len(self.objects)
 
-    def magnification(self) -> float:
-        """Return how much to enlarge images so that half of the objects are at least `COMFORTABLE` pixels in size."""
+    def magnification(self, long_side: int = 0) -> float | None:
+        """Return how much to enlarge images so that half of the objects are at least `COMFORTABLE` pixels in size.
+
+        None if they are so in images that are shrunk to a longest side (0: no shrinking), as they then should be.
+        """
         if not self.objects:
-            return 1.0
-        size = float(np.sqrt(np.median([item.area for item in self.objects])))
-        return round(min(max(COMFORTABLE / size, 1.0), 4.0), 1)
+            return None
+        shrunk = [min(1.0, long_side / max(item.side, 1)) if long_side else 1.0 for item in self.objects]
+        sizes = [float(np.sqrt(item.area)) for item in self.objects]
+        if np.median([size * scale for size, scale in zip(sizes, shrunk, strict=True)]) >= COMFORTABLE:
+            return None
+        return round(min(max(COMFORTABLE / float(np.median(sizes)), 1.0), 4.0), 1)
 
     def pick(self, rng: np.random.Generator, source: int, category: int | None = None) -> LoneObject:
         """Pick an object at random, of a category of a source where there is one."""
@@ -136,7 +143,7 @@ def _lone_objects(
             alone = rival <= areas[label] / 10 and areas[label] >= min_area * mask.size and cut <= 1
             single = typical is not None and not cut and _is_typical(labels[rows, columns] == label, typical)
             if alone or single:
-                found.append(LoneObject(source, pair, category, box, int(areas[label])))
+                found.append(LoneObject(source, pair, category, box, int(areas[label]), max(height, width)))
     return found
 
 

@@ -17,6 +17,8 @@ from sisegcli.windows import CELLS, WINDOW, cut_window, window_around
 
 SMALLEST = 120
 """Pixels that an object needs to be asked about."""
+SPREAD = 5
+"""Pixels that a prompt spreads over its neighbours at most."""
 SMALLEST_PART = 40
 """Pixels that a part needs."""
 
@@ -115,8 +117,8 @@ def _ask(
     rng: np.random.Generator,
 ) -> None:
     ys, xs = np.nonzero(labels == label)
-    top, left = int(ys.min()), int(xs.min())
-    box = (slice(top, ys.max() + 1), slice(left, xs.max() + 1))
+    top, left = max(int(ys.min()) - SPREAD, 0), max(int(xs.min()) - SPREAD, 0)
+    box = (slice(top, ys.max() + 1 + SPREAD), slice(left, xs.max() + 1 + SPREAD))
     part = split_at_random(labels[box] == label, int(rng.choice([1, 2, 3, 4, 6], p=[0.2, 0.3, 0.25, 0.15, 0.1])), rng)
     pieces, _ = ndimage.label(part)
     part = pieces == np.bincount(pieces[part]).argmax()
@@ -131,7 +133,9 @@ def _ask(
     core = core_of(part, float(rng.uniform(0, 0.5)))
     things = labels > 0
     if rng.random() < 0.15:
-        core = np.where(ndimage.binary_dilation(core > 0, iterations=int(rng.integers(2, 6))) & things[box], 255, 0)
+        core = np.where(
+            ndimage.binary_dilation(core > 0, iterations=int(rng.integers(2, SPREAD + 1))) & things[box], 255, 0
+        )
     seen = cut_window(image, window, fill=GREY, smooth=True)
     near = cut_window(labels, window, fill=IGNORED, smooth=False)
     prompt = cut_window(core.astype(np.uint8), window.moved(top, left), fill=0, smooth=True)

@@ -95,8 +95,8 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
     if recipe.pasted:
         listener.preparing("Looking for lone objects", images)
         bank = collect_objects(sources, advance=listener.prepared)
-        factor = bank.magnification()
-        if factor > 1:  # small objects are lost on a grid of stride 4
+        factor = bank.magnification(recipe.long_side)
+        if factor is not None:  # small objects are lost on a grid of stride 4
             low, high = recipe.scales
             recipe = replace(recipe, scales=(low * factor, high * factor), long_side=0)
             config = replace(config, magnify=factor, long_side=0, grouping={**config.grouping, **SMALL_OBJECTS})

@@ -94,7 +94,9 @@ class SampleMaker:
         clumps = find_clumps(labels, category_of)
         pasted: dict[int, int] = {}
         if self.bank is not None and len(self.bank) and rng.random() < recipe.pasted:
-            pasted = Composer(self.bank, self._read).paste(canvas, category_of, source, rng)
+            pasted = Composer(self.bank, self._read, max(3.0, 2.3 * recipe.scales[1])).paste(
+                canvas, category_of, source, rng
+            )
         sample = _finish(canvas.image, canvas.labels, (natural, set(pasted)), recipe, rng)
         sample.labels[np.isin(sample.labels, list(clumps))] = IGNORED
         if not recipe.asked:
