@@ -20,7 +20,7 @@ from sisegcli.methods import ComponentsMethod
 from sisegcli.network.checkpoint import NetworkConfig, build_network, load_checkpoint, save_checkpoint
 from sisegcli.network.efficientnet_lite import EfficientNetLite
 from sisegcli.segmenter import Segmenter
-from sisegcli.training import loop, run, validation
+from sisegcli.training import loop, objects, run, validation
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer, train_mode
 from sisegcli.training.losses import PairLoss
@@ -49,6 +49,12 @@ def imagenet():
 @pytest.fixture(autouse=True)
 def pretrained(monkeypatch, imagenet):
     monkeypatch.setattr(run, "pretrained_state", lambda: dict(imagenet))
+
+
+@pytest.fixture(autouse=True)
+def small_is_comfortable(monkeypatch):
+    """Scenes of 96 × 128 pixels hold small objects; leave them so."""
+    monkeypatch.setattr(objects, "COMFORTABLE", 1.0)
 
 
 @pytest.fixture
@@ -302,7 +308,8 @@ def test_what_comes_before_the_prompt_stays_and_the_rest_learns(options, imagene
     assert float(learned["membership.inject.2.weight"].abs().max()) > 0  # zero at first
 
 
-def test_images_of_small_objects_are_enlarged_in_training_and_conversion(options, tmp_path):
+def test_images_of_small_objects_are_enlarged_in_training_and_conversion(options, tmp_path, monkeypatch):
+    monkeypatch.setattr(objects, "COMFORTABLE", 36.0)
     mask = np.zeros((96, 128), np.uint8)
     for row, column in np.ndindex(3, 5):
         mask[8 + 30 * row : 20 + 30 * row, 4 + 25 * column : 16 + 25 * column] = 1  # 12 pixels where 36 are enough

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-SURE_SHARE = 0.05
+SURE_SHARE = 0.02
 """Share of the image from which size says nothing more about an instance."""
 
 
@@ -24,7 +24,7 @@ def score_instances(
     """Score instances in [0, 1].
 
     An instance's score is its share of its category's pixels in the image, times the evidence for its borders, times
-    the root of its area where that is below 5 % of the image, times the root of the agreement of its outline with the
+    the root of its area where that is below 2 % of the image, times the root of the agreement of its outline with the
     boundary map. An object alone in its category is mostly right; crumbs beside a large object and members of a crowd
     are often wrong, and so are small regions of a network's mask, and those that end where the image shows no end.
 

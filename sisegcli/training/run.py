@@ -33,7 +33,7 @@ from sisegcli.training.samples import SampleMaker
 from sisegcli.training.validation import Validation
 
 LOG_EVERY = 50
-ASKED = {"cut": 0.82, "basins": 1.5}
+ASKED = {"cut": 0.83, "basins": 1.5}
 """Parameters of grouping that go with a membership network."""
 SMALL_OBJECTS = {"sigma": 1.0, "basins": 0.7, "cut": 0.25}
 """Parameters for small objects: their centres are close, and they come in crowds, where touching is common."""
