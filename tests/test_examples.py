@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
+import draw_failures
 import draw_overview
 import draw_scenes
 import numpy as np
@@ -149,6 +150,34 @@ def test_the_overview_has_a_row_for_each_kind_of_picture(tmp_path: Path, width: 
     draw_overview.main([str(SCENES), str(tmp_path), str(tmp_path / "overview.png"), "--names", "scene-01"])
     with Image.open(tmp_path / "overview.png") as written:
         assert written.size == (320, sheet.height)
+
+
+@pytest.mark.parametrize("name", draw_failures.CASES)
+def test_a_hard_scene_holds_what_it_is_there_for(name: str) -> None:
+    scene, again = (draw_failures.draw_case(draw_failures.CASES[name], seed=1) for _ in range(2))
+    np.testing.assert_array_equal(scene.image, again.image)
+    np.testing.assert_array_equal(scene.instances > 0, scene.semantic > 0)
+    objects = int(scene.instances.max())
+    for number in range(1, objects + 1):
+        assert len(np.unique(scene.semantic[scene.instances == number])) == 1
+    regions = sum(_large_pieces(scene.semantic == category) for category in np.unique(scene.semantic) if category)
+    assert (objects, regions) == {
+        "occlusion": (2, 6),
+        "one centre": (4, 2),
+        "no border": (2, 1),
+        "two colours": (2, 2),
+    }[name]
+
+
+def _large_pieces(mask: np.ndarray) -> int:
+    pieces, _ = ndimage.label(mask)
+    return int((np.bincount(pieces.ravel())[1:] > 30).sum())
+
+
+def test_the_picture_of_hard_scenes_has_a_row_for_each(tmp_path: Path) -> None:
+    draw_failures.main([str(tmp_path / "failures.png")])
+    with Image.open(tmp_path / "failures.png") as written:
+        assert written.size == (1199, 4 * 227 - 5)
 
 
 def test_doctests() -> None:
