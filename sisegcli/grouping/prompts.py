@@ -79,9 +79,8 @@ def choose_prompts(pieces: Pieces, *, limit: int = 512) -> list[Prompt]:
         meet = (apart < MEETING * between) & (pieces.region[members][:, None] != pieces.region[members][None])
         closest = np.where(meet, apart, np.inf).argmin(1)
         partner |= {int(members[i]): int(members[closest[i]]) for i in np.flatnonzero(meet.any(1))}
-    chosen = sorted((n for n in wanted | set(partner) if pieces.area[n] >= LEAST), key=lambda n: (-pieces.area[n], n))[
-        :limit
-    ]
+    able = [n for n in wanted | set(partner) if pieces.area[n] >= LEAST]
+    chosen = sorted(able, key=lambda n: (-pieces.area[n], n))[:limit]
     boxes = ndimage.find_objects(pieces.labels, max_label=len(numbers)) if chosen else []
     found = []
     for number in sorted(chosen):
