@@ -17,7 +17,7 @@ from sisegcli.grouping.prompts import Ask
 from sisegcli.instances import Segmentation
 from sisegcli.network.asking import Asker
 from sisegcli.network.inference import Predictor
-from sisegcli.segmenter import Segmenter
+from sisegcli.segmenter import Eyes, Segmenter
 from sisegcli.windows import Window
 
 Answer = TypeVar("Answer")
@@ -42,7 +42,7 @@ class Networks:
         self._loaded: dict[str, WatchedSegmenter] = {}
         self._memory = Memory()
 
-    def segmenter(self, weights: str, without: Collection[str] = (), edges: Edges = "keep") -> WatchedSegmenter:
+    def segmenter(self, weights: str, without: Collection[str] = (), edges: Edges = "auto") -> WatchedSegmenter:
         """Return a segmenter that runs without some of `PARTS`.
 
         Without the boundary every pixel is as good a border as any other; without the membership network, evidence is
@@ -164,8 +164,8 @@ class WatchedSegmenter(Segmenter):
         displacement: Floats,
         boundary: Floats,
         outer: Floats | None,
-        ask: Ask | None,
+        eyes: Eyes,
         size: tuple[int, int],
     ) -> Segmentation:
-        self.seen = Scene(mask, displacement, boundary, ask)
-        return super()._segment(mask, displacement, boundary, outer, ask, size)
+        self.seen = Scene(mask, displacement, boundary, eyes.ask)
+        return super()._segment(mask, displacement, boundary, outer, eyes, size)

@@ -63,7 +63,7 @@ class Way:
     method: str
     weights: str | None = None
     without: tuple[str, ...] = ()
-    edges: Edges = "keep"
+    edges: Edges = "auto"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,11 @@ def tables(weights: Sequence[str], paper: str | None, nuclei: str | None, unpast
     ]
     shown = []
     for column in networks:
-        shown += [column, Column(f"{column.title} --edges refine", replace(column.way, edges="refine"), True)]
+        shown.append(column)
+        shown += [
+            Column(f"{column.title} --edges keep", replace(column.way, edges="keep")),
+            Column(f"{column.title} --edges refine", replace(column.way, edges="refine"), True),
+        ]
     trained = Column("sisegcli, trained on nuclei", Way("siseg", nuclei))
     found = [
         Table("Results", [*simple, *shown, ceiling], networks),

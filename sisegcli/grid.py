@@ -38,8 +38,10 @@ def sample_cells(pixels: NDArray[Values]) -> NDArray[Values]:
     return cells
 
 
-def resample(field: Floats, shape: tuple[int, int], ratio: tuple[float, float]) -> Floats:
-    """Sample a field bilinearly on another grid that covers the same picture from the same corner.
+def resample(
+    field: Floats, shape: tuple[int, int], ratio: tuple[float, float], corner: tuple[float, float] = (0.0, 0.0)
+) -> Floats:
+    """Sample a field bilinearly on another grid, which covers the same picture from the same corner or another one.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ def resample(field: Floats, shape: tuple[int, int], ratio: tuple[float, float]) 
         Height and width of the new grid.
     ratio : tuple of float
         Old cells for each new cell, (y, x).
+    corner : tuple of float
+        The new grid's corner, in old cells (y, x).
 
     Returns
     -------
@@ -61,7 +65,7 @@ def resample(field: Floats, shape: tuple[int, int], ratio: tuple[float, float]) 
     [[0.0, 1.0, 3.0, 4.0]]
     """
     for axis in (0, 1):
-        position = (np.arange(shape[axis]) + 0.5) * ratio[axis] - 0.5
+        position = (np.arange(shape[axis]) + 0.5) * ratio[axis] + corner[axis] - 0.5
         position = np.clip(position, 0, field.shape[axis] - 1)
         before = position.astype(np.intp)
         after = np.minimum(before + 1, field.shape[axis] - 1)

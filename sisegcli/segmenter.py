@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,13 +15,14 @@ from PIL import Image
 from sisegcli.categories import Categories
 from sisegcli.data.masks import normalise
 from sisegcli.devices import pick_device
-from sisegcli.errors import CheckpointError, ImageError
+from sisegcli.errors import CheckpointError, ImageError, OptionError
 from sisegcli.grid import STRIDE, resample
 from sisegcli.grouping.group import group
 from sisegcli.grouping.options import Edges, GroupingOptions
+from sisegcli.grouping.outlines import Draw, Look, looks_rough
 from sisegcli.grouping.prompts import Ask, Prompt
 from sisegcli.instances import Instance, Segmentation, instances_from_labels
-from sisegcli.network.asking import Asker
+from sisegcli.network.asking import Asker, Drawer
 from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
@@ -47,6 +48,7 @@ class Segmenter:
         Move borders by the random walk.
     edges : str
         ``keep``: the mask is trusted, only borders between instances move. ``refine``: outer edges move as well.
+        ``auto``: they move in images whose mask looks rough, as a network's does.
     min_area : int
         Instances with fewer pixels are removed.
     min_score : float
@@ -59,7 +61,7 @@ class Segmenter:
     CheckpointError
         If the weights are missing, foreign or damaged.
     OptionError
-        If there is no such device.
+        If there is no such device, or edges cannot be refined.
 
     Examples
     --------
@@ -76,7 +78,7 @@ class Segmenter:
         device: str = "auto",
         categories: Categories | None = None,
         refine: bool = True,
-        edges: Edges = "keep",
+        edges: Edges = "auto",
         min_area: int = 0,
         min_score: float = 0.0,
         background: int | None = 0,
@@ -115,12 +117,17 @@ class Segmenter:
         self.predictor = Predictor(network, config, device)
         self.magnify = config.magnify
         self.asker = Asker(network.membership, device) if network.membership is not None else None
+        self.drawer = Drawer(network.edges, device) if network.edges is not None else None
         try:
             self.options = replace(GroupingOptions(**config.grouping), **asked)  # type: ignore[arg-type]
         except TypeError as error:
             raise CheckpointError(
                 "These weights ask for a grouping that this version lacks; update sisegcli."
             ) from error
+        if self.options.edges == "refine" and self.drawer is None and not self.options.refine:
+            raise OptionError(
+                "Without an edge refiner, which these weights lack, edges are refined by the walk; drop --no-refine."
+            )
         self.stuff = {category.id for category in (categories or Categories()).values() if not category.isthing}
 
     def predict(self, image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> list[Instance]:
@@ -168,32 +175,37 @@ class Segmenter:
             images = [_enlarge(image, self.magnify, Image.Resampling.BILINEAR) for image in images]
             masks = [_enlarge(mask, self.magnify, Image.Resampling.NEAREST) for mask in masks]
         things = [thing_map(mask, self.stuff) for mask in masks]
-        fields = self.predictor.predict(images, things)
-        if self.options.edges == "refine":
-            # Where the mask's edges are not to be trusted, only what the image alone shows counts.
-            blind = self.predictor.predict(images, [np.full_like(thing, -1) for thing in things])
-            outer: list[Floats | None] = [edges for _, edges in blind]
-        else:
-            outer = [None] * len(fields)
-        asks = [self._ask(image, thing) for image, thing in zip(images, things, strict=True)]
+        eyes = [self._eyes(*seen) for seen in zip(images, masks, things, strict=True)]
+        # Where the mask's edges are not to be trusted, only what the image alone shows counts.
+        unknown = [np.full_like(thing, -1) for thing in things]
+        shown = [blind if eye.draw else thing for eye, thing, blind in zip(eyes, things, unknown, strict=True)]
+        fields = self.predictor.predict(images, shown)
+        outer: list[Floats | None] = [None] * len(fields)
+        if self.options.edges == "refine" and self.drawer is None:
+            outer = [edges for _, edges in self.predictor.predict(images, unknown)]
         return [
-            self._segment(mask, *pair, edges, ask, (size[0], size[1]))
-            for mask, pair, edges, ask, size in zip(masks, fields, outer, asks, sizes, strict=True)
+            self._segment(mask, field, boundary, edges, eye, (size[0], size[1]))
+            for mask, (field, boundary), edges, eye, size in zip(masks, fields, outer, eyes, sizes, strict=True)
         ]
 
-    def _ask(self, image: NDArray[np.uint8], things: NDArray[np.int8]) -> Ask | None:
-        """Return a function that asks the membership network about an image; None without such a network."""
-        asker = self.asker
-        if asker is None:
-            return None
+    def _eyes(self, image: NDArray[np.uint8], mask: NDArray[np.int32], things: NDArray[np.int8]) -> Eyes:
+        """Return functions that let the other networks, where they are there and needed, look at an image."""
         known = np.where(things > 0, 255, 0).astype(np.uint8)
+        asker, drawer = self.asker, self.drawer
 
         def ask(prompts: Sequence[Prompt]) -> Floats:
-            windows = [prompt.window for prompt in prompts]
             cores = [(p.core, p.window.scaled(1 / STRIDE).moved(*p.corner)) for p in prompts]
-            return asker.ask(image, known, windows, cores)
+            return asker.ask(image, known, [p.window for p in prompts], cores)  # type: ignore[union-attr]
 
-        return ask
+        def draw(looks: Sequence[Look]) -> tuple[Floats, Floats]:
+            shapes = [(look.shape, look.window.moved(*look.corner)) for look in looks]
+            return drawer.draw(image, known, [look.window for look in looks], shapes)  # type: ignore[union-attr]
+
+        edges = self.options.edges
+        rough = drawer is not None and (
+            edges == "refine" or (edges == "auto" and looks_rough(mask, draw, stuff=self.stuff))
+        )
+        return Eyes(ask if asker else None, draw if rough else None)
 
     def _segment(
         self,
@@ -201,10 +213,12 @@ class Segmenter:
         displacement: Floats,
         boundary: Floats,
         outer: Floats | None,
-        ask: Ask | None,
+        eyes: Eyes,
         size: tuple[int, int],
     ) -> Segmentation:
-        found = group(mask, displacement, boundary, self.options, outer=outer, ask=ask, stuff=self.stuff)
+        found = group(
+            mask, displacement, boundary, self.options, outer=outer, ask=eyes.ask, draw=eyes.draw, stuff=self.stuff
+        )
         labels = found.labels
         if labels.shape != size:
             labels, displacement, boundary = _shrink(labels, displacement, boundary, size)
@@ -213,6 +227,13 @@ class Segmenter:
         kept.sort(key=lambda i: -i.score)
         gone = sum(i.area for i in instances) - sum(i.area for i in kept)
         return Segmentation(kept, len(instances) - len(kept), gone, displacement, boundary)
+
+
+class Eyes(NamedTuple):
+    """How grouping looks at an image again: by the membership network, and by the edge refiner if the mask is rough."""
+
+    ask: Ask | None
+    draw: Draw | None
 
 
 def _enlarge(pixels: NDArray[Any], factor: float, method: Image.Resampling) -> NDArray[Any]:

@@ -28,8 +28,9 @@ class MethodName(str, Enum):
 
 
 class Edges(str, Enum):
-    """What the walk may move."""
+    """Whether outer edges may move."""
 
+    auto = "auto"
     keep = "keep"
     refine = "refine"
 
@@ -87,11 +88,11 @@ def convert(
     edges: Annotated[
         Edges,
         typer.Option(
-            help="keep: the mask is trusted, only borders between instances move. refine: outer edges move, too "
-            "(for masks that a network predicted).",
+            help="keep: the mask is trusted, only borders between instances move. refine: outer edges move, too. "
+            "auto: they move in images whose mask is rough, as a network's is.",
             rich_help_panel=METHOD,
         ),
-    ] = Edges.keep,
+    ] = Edges.auto,
     no_refine: Annotated[
         bool, typer.Option("--no-refine", help="Skip the walk that refines borders.", rich_help_panel=METHOD)
     ] = False,

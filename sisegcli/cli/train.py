@@ -20,6 +20,7 @@ class RecipeName(str, Enum):
     default = "default"
     unpasted = "unpasted"
     paper = "paper"
+    edges = "edges"
 
 
 class BackboneName(str, Enum):
@@ -69,7 +70,8 @@ def train(
     recipe: Annotated[
         RecipeName,
         typer.Option(
-            help="paper: the published losses. default: ours. unpasted: ours without pasted objects, to compare.",
+            help="paper: the published losses. default: ours. unpasted: ours without pasted objects, to compare. "
+            "edges: the edge refiner alone, for weights given by --start.",
             rich_help_panel=TRAINING,
         ),
     ] = RecipeName.default,
@@ -100,7 +102,9 @@ def train(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Our weights to start from, instead of ImageNet's.", rich_help_panel=METHOD),
+        typer.Option(
+            metavar="NAME|FILE", help="Our weights to start from, instead of ImageNet's.", rich_help_panel=METHOD
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out.", rich_help_panel=RUNNING)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sisegcli.grouping.occlusion import find_hidden_links
 from sisegcli.grouping.pieces import Pieces, contacts
 from sisegcli.grouping.prompts import Pairs
 
@@ -21,6 +22,8 @@ Floats = NDArray[np.float32]
 
 JOIN_ODDS = 3.0
 """Log odds from which membership and votes join two regions."""
+LARGE = 12
+"""Cells that a piece needs to be the other part of a partly hidden object."""
 
 
 @dataclass
@@ -109,7 +112,7 @@ def decide(
     pairs : mapping, optional
         What the membership network said of pairs of pieces. Then pieces of different regions are joined if
         m − log(v + 0.1) > `JOIN_ODDS`, with m their log odds and v the distance of their votes over that of their
-        centres.
+        centres, or if things of other categories lie between them (see `find_hidden_links`).
 
     Returns
     -------
@@ -203,7 +206,7 @@ def _relink(nodes: dict[int, _Node], a: int, b: int, gone: _Node) -> None:
 
 
 def _join_members(nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pieces) -> None:
-    """Join pieces of different regions that membership and votes call one object, the surest first."""
+    """Join pieces of different regions that are one object, partly hidden, or that membership and votes call one."""
     found = []
     for a, one in nodes.items():
         for b, link in one.links.items():
@@ -214,8 +217,15 @@ def _join_members(nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pie
                 odds = link.odds() - math.log(apart / max(between, 1e-9) + 0.1)
                 if odds > JOIN_ODDS:
                     found.append((-odds, a, b))
+    root = _roots(owner.copy())[pieces.labels]
+    categories = np.where(pieces.labels > 0, pieces.category[pieces.labels], -1)
+    large: dict[int, list[int]] = {}
+    for number, node in nodes.items():
+        if node.area >= LARGE:
+            large.setdefault(int(pieces.category[number]), []).append(number)
+    hidden = [link for numbers in large.values() for link in find_hidden_links(root, categories, numbers)]
     held = {n: {int(pieces.region[n])} for n in nodes}
-    for _, a, b in sorted(found):
+    for _, a, b in sorted(hidden) + sorted(found):
         _unite(owner, held, a, b)
 
 

@@ -14,6 +14,7 @@ from sisegcli.grouping.basins import cut_at_ridges
 from sisegcli.grouping.components import NEIGHBOURS, label_components
 from sisegcli.grouping.evidence import decide
 from sisegcli.grouping.options import GroupingOptions
+from sisegcli.grouping.outlines import Draw, redraw_outlines
 from sisegcli.grouping.pieces import find_pieces
 from sisegcli.grouping.prompts import Ask, choose_prompts, pair_up
 from sisegcli.grouping.refinement import refine_displacement
@@ -55,6 +56,7 @@ def group(
     *,
     outer: Floats | None = None,
     ask: Ask | None = None,
+    draw: Draw | None = None,
     stuff: Collection[int] = (),
 ) -> Grouping:
     """Turn a semantic mask into instances by displacement votes and boundaries.
@@ -70,9 +72,12 @@ def group(
     options : GroupingOptions
         How to group.
     outer : (h, w) array of float32, optional
-        Probability of a boundary for ``edges="refine"``, as the image alone shows it; `boundary` by default.
+        Probability of a boundary as the image alone shows it, for ``edges="refine"`` without an edge refiner;
+        `boundary` by default.
     ask : callable, optional
         The membership network; without it, votes and boundary decide alone.
+    draw : callable, optional
+        The edge refiner, if the mask is rough.
     stuff : collection of int
         Categories that are one segment each.
     """
@@ -98,7 +103,9 @@ def group(
     walls = boundary if ask is None else _raise_walls(boundary, objects, cells)
     labels = settle_borders(regions, allowed, objects, walls, options)
     labelled = {index + 1: category for index, category in owner.items()}
-    if options.edges == "refine":
+    if draw is not None:
+        labels = redraw_outlines(labels, mask, draw, stuff=stuff)
+    elif options.edges == "refine":
         labels = grow_edges(labels, mask, labelled, boundary if outer is None else outer, options, stuff=stuff)
     known = {label: float(evidence[label]) if label < len(evidence) else 1.0 for label in labelled}
     agreement = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Centres = Literal["density", "weak-field"]
-Edges = Literal["keep", "refine"]
+Edges = Literal["auto", "keep", "refine"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class GroupingOptions:
     refine : bool
         Move borders by the random walk.
     edges : str
-        ``keep``: the mask is trusted, only borders between instances move. ``refine``: outer edges move as well.
+        ``keep``: the mask is trusted, only borders between instances move. ``refine``: outer edges move as well, by the
+        edge refiner, or by the random walk where there is none. ``auto``: the edge refiner decides, for each image,
+        whether the mask is rough.
     radius, beta, steps : float, float, int
         Radius, exponent and length of the random walk (IRNet: 5, 10 and 256).
     """
@@ -51,7 +53,7 @@ class GroupingOptions:
     join_size: float = 1.0
     weak: float = 2.5
     refine: bool = True
-    edges: Edges = "keep"
+    edges: Edges = "auto"
     radius: float = 5.0
     beta: float = 10.0
     steps: int = 256

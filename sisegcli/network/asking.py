@@ -1,4 +1,4 @@
-"""Running the membership network on the windows of an image."""
+"""Running the networks that look at windows of an image: membership, and the edge refiner."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sisegcli.devices import computes_in_bfloat16
+from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.membership import Membership
-from sisegcli.windows import CELLS, Window, cut_window
+from sisegcli.windows import CELLS, WINDOW, Window, cut_window
 
 Image8 = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 
 GREY = 124
 """What lies beyond the image."""
+
+
+Prompts = Sequence[tuple[Image8, Window]]
+"""Shapes, 255 on each, in arrays of any scale, and the windows in those arrays' own pixels."""
 
 
 class Asker:
@@ -35,13 +42,7 @@ class Asker:
         self.network, self.device, self.batch_size = network, device, batch_size
         self.half = computes_in_bfloat16(device)
 
-    def ask(
-        self,
-        image: Image8,
-        things: NDArray[np.uint8],
-        windows: Sequence[Window],
-        prompts: Sequence[tuple[Image8, Window]],
-    ) -> NDArray[np.float32]:
+    def ask(self, image: Image8, things: Image8, windows: Sequence[Window], prompts: Prompts) -> Floats:
         """Ask about prompts on one image.
 
         Parameters
@@ -53,7 +54,7 @@ class Asker:
         windows : sequence of Window
             Where to look, in pixels.
         prompts : sequence of tuple
-            255 on each prompt, in an array of any scale, and the window in that array's own pixels.
+            The prompts.
 
         Returns
         -------
@@ -63,11 +64,59 @@ class Asker:
         answers = [np.zeros((0, CELLS, CELLS), np.float32)]
         for first in range(0, len(windows), self.batch_size):
             part = slice(first, first + self.batch_size)
-            pictures = np.stack([cut_window(image, w, fill=GREY, smooth=True) for w in windows[part]])
-            known = np.stack([cut_window(things, w, fill=0, smooth=True) for w in windows[part]])
-            shown = np.stack([cut_window(p, w, fill=0, smooth=True) for p, w in prompts[part]])
-            x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
-            t, p = (torch.from_numpy(a)[:, None].to(self.device).float() / 255 for a in (known, shown))
+            shown = _tensors(image, things, windows[part], prompts[part], self.device, smooth=True)
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                answers.append(self.network(x, t, p).float()[:, 0].cpu().numpy())
+                answers.append(self.network(*shown).float()[:, 0].cpu().numpy())
         return np.concatenate(answers)
+
+
+class Drawer:
+    """Has the edge refiner draw outlines anew.
+
+    Parameters
+    ----------
+    network : EdgeRefiner
+        The network, in evaluation mode on its device.
+    device : torch.device
+        Where it is.
+    batch_size : int
+        Windows that go through the network together.
+    """
+
+    def __init__(self, network: EdgeRefiner, device: torch.device, *, batch_size: int = 16) -> None:
+        self.network, self.device, self.batch_size = network, device, batch_size
+        self.half = computes_in_bfloat16(device)
+
+    def draw(
+        self, image: Image8, things: Image8, windows: Sequence[Window], instances: Prompts
+    ) -> tuple[Floats, Floats]:
+        """Draw instances of one image; see `Asker.ask` for the parameters.
+
+        Returns
+        -------
+        logits : (N, WINDOW / 2, WINDOW / 2) array of float32
+            Logits of belonging to each instance.
+        rough : (N,) array of float32
+            Logits of its outline being rough.
+        """
+        logits, rough = [np.zeros((0, WINDOW // 2, WINDOW // 2), np.float32)], [np.zeros(0, np.float32)]
+        for first in range(0, len(windows), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            # Not smoothed, so that the outline keeps its own character.
+            shown = _tensors(image, things, windows[part], instances[part], self.device, smooth=False)
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                drawn, judged = self.network(*shown)
+            logits.append(drawn.float()[:, 0].cpu().numpy())
+            rough.append(judged.float().cpu().numpy())
+        return np.concatenate(logits), np.concatenate(rough)
+
+
+def _tensors(
+    image: Image8, things: Image8, windows: Sequence[Window], shapes: Prompts, device: torch.device, *, smooth: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    pictures = np.stack([cut_window(image, w, fill=GREY, smooth=True) for w in windows])
+    known = np.stack([cut_window(things, w, fill=0, smooth=smooth) for w in windows])
+    shown = np.stack([cut_window(shape, w, fill=0, smooth=smooth) for shape, w in shapes])
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(device, non_blocking=True)
+    t, p = (torch.from_numpy(a)[:, None].to(device).float() / 255 for a in (known, shown))
+    return x, t, p

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from sisegcli.errors import CheckpointError, OptionError
 from sisegcli.network.backbone import Backbone
-from sisegcli.network.efficientnet_lite import EfficientNetLite
+from sisegcli.network.edge_refiner import EdgeRefiner
+from sisegcli.network.efficientnet_lite import LITE0, EfficientNetLite
 from sisegcli.network.membership import Membership
 from sisegcli.network.model import SisegNetwork
 from sisegcli.network.resnet import ResNet
@@ -43,6 +44,8 @@ class NetworkConfig:
         Whether the heads see which pixels belong to things.
     membership : bool
         Whether a membership network comes along.
+    edges : bool
+        Whether an edge refiner comes along; its backbone is the first five stages of EfficientNet-Lite0.
     long_side : int
         Images are shrunk to this longest side, in pixels, before they enter the network; 0: never.
     magnify : float
@@ -57,6 +60,7 @@ class NetworkConfig:
     width: int = 64
     guided: bool = False
     membership: bool = False
+    edges: bool = False
     long_side: int = 512
     magnify: float = 1.0
     mean_displacement: tuple[float, float] = (0.0, 0.0)
@@ -75,7 +79,10 @@ def build_network(config: NetworkConfig) -> SisegNetwork:
         raise OptionError(f"No backbone is called '{config.backbone}'; choose one of {', '.join(BACKBONES)}.")
     backbone = BACKBONES[config.backbone]
     membership = Membership(backbone=backbone(), width=config.width) if config.membership else None
-    return SisegNetwork(backbone=backbone(), width=config.width, guided=config.guided, membership=membership)
+    edges = EdgeRefiner(backbone=EfficientNetLite(stages=LITE0[:5]), width=config.width) if config.edges else None
+    return SisegNetwork(
+        backbone=backbone(), width=config.width, guided=config.guided, membership=membership, edges=edges
+    )
 
 
 def save_checkpoint(

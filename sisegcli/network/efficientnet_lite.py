@@ -80,7 +80,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Five feature levels at strides 2, 4, 8, 16 and 32.
+    """Five feature levels at strides 2, 4, 8, 16 and 32; the first of them where stages are left out.
 
     Parameters
     ----------
@@ -88,7 +88,6 @@ class EfficientNetLite(nn.Module):
         The seven stages.
     """
 
-    strides = (2, 4, 8, 16, 32)
     mean = (127 / 255,) * 3
     std = (128 / 255,) * 3
 
@@ -108,6 +107,7 @@ class EfficientNetLite(nn.Module):
         last = [i for i, stage in enumerate(stages) if i + 1 == len(stages) or stages[i + 1].stride == 2]
         self._level_ends = {ends[i] for i in last}
         self.channels = tuple(stages[i].channels for i in last)
+        self.strides = tuple(2 ** (level + 1) for level in range(len(last)))
 
     def forward(self, x: Tensor, extra: Tensor | None = None) -> list[Tensor]:
         """Map normalised images (N, 3, H, W) to features, finest first; `extra` is added to the level of stride 4."""
@@ -126,9 +126,11 @@ class EfficientNetLite(nn.Module):
         return [nn.ModuleList([self._conv_stem, self._bn0]), *self._blocks]
 
     def load_pretrained(self, state: dict[str, Tensor]) -> None:
-        """Load the published file's parameters; its classification head is left out."""
+        """Load the published file's parameters; its classification head, and stages left out here, are left out."""
+        count = max((int(k.split(".")[1]) + 1 for k in state if k.startswith("_blocks.")), default=0)
+        beyond = tuple(f"_blocks.{number}." for number in range(len(self._blocks), count))
         head = ("_conv_head", "_bn1.", "_fc")
-        self.load_state_dict({k: v for k, v in state.items() if not k.startswith(head)})
+        self.load_state_dict({k: v for k, v in state.items() if not k.startswith(head + beyond)})
 
 
 def pretrained_state() -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sisegcli.network.backbone import Backbone, normalise
+from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.heads import CBR, DFM, join, pool_guide
 from sisegcli.network.membership import Membership
 
@@ -25,13 +26,21 @@ class SisegNetwork(nn.Module):
         are hidden, so that they have to be found in the image).
     membership : Membership, optional
         A second network, with a backbone of its own, that is asked about single pieces.
+    edges : EdgeRefiner, optional
+        A third one, that draws the outlines of rough instances anew.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, *, backbone: Backbone, width: int = 64, guided: bool = False, membership: Membership | None = None
+        self,
+        *,
+        backbone: Backbone,
+        width: int = 64,
+        guided: bool = False,
+        membership: Membership | None = None,
+        edges: EdgeRefiner | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -40,14 +49,17 @@ class SisegNetwork(nn.Module):
         self.dfm = DFM(channels=channels, strides=backbone.strides, width=width)
         self.cbr = CBR(channels=channels, strides=backbone.strides, width=width)
         self.membership = membership
+        self.edges = edges
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1) * 255, persistent=False)
 
     def load_pretrained(self, state: dict[str, Tensor]) -> None:
-        """Load a published classification file's parameters into the backbones."""
+        """Load a published classification file's parameters into the backbones that are of its kind."""
         self.backbone.load_pretrained(state)
         if self.membership is not None:
             self.membership.backbone.load_pretrained(state)
+        if self.edges is not None and type(self.edges.backbone) is type(self.backbone):
+            self.edges.backbone.load_pretrained(state)
 
     @property
     def alignment(self) -> int:

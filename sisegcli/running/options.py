@@ -71,7 +71,7 @@ class ConvertOptions:
     device: str = "auto"
     weights: str = "default"
     refine: bool = True
-    edges: str = "keep"
+    edges: str = "auto"
     min_area: int = 0
     min_score: float = 0.0
     batch_size: int = 8
@@ -84,8 +84,6 @@ class ConvertOptions:
             raise OptionError("--polygons is about COCO files; add --to coco.")
         if not (self.to or self.overlay):
             raise OptionError("Nothing would be written; choose a format with --to, or --overlay.")
-        if self.edges == "refine" and not self.refine:
-            raise OptionError("--edges refine is done by the walk that --no-refine skips; leave one of them out.")
         if self.method != "siseg":
             network_only = {
                 "--weights": self.weights != "default",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sisegcli.errors import SisegError
+from sisegcli.training.outlines import Outlines
 from sisegcli.training.questions import Questions
 from sisegcli.training.samples import Sample, SampleMaker
 
@@ -28,9 +29,17 @@ class QuestionBatch:
     weights: Tensor
     doubtful: Tensor
 
-    def each(self, change: Callable[[Tensor], Tensor]) -> QuestionBatch:
-        """Return the same with every tensor changed."""
-        return QuestionBatch(**{name: change(value) for name, value in vars(self).items()})
+
+@dataclass(frozen=True)
+class OutlineBatch:
+    """Rough instances of all samples of a step, as tensors; see `Outlines` for shapes."""
+
+    windows: Tensor
+    things: Tensor
+    instances: Tensor
+    inside: Tensor
+    importance: Tensor
+    rough: Tensor
 
 
 @dataclass(frozen=True)
@@ -48,25 +57,36 @@ class Batch:
     doubtful: Tensor
     problems: list[str]
     questions: QuestionBatch | None = None
+    outlines: OutlineBatch | None = None
     following: int = 0
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device; guides become 0, 0.5 and 1."""
         moved = self._each(lambda x: x.to(device, non_blocking=True))
-        questions = moved.questions
+        questions, outlines = moved.questions, moved.outlines
         if questions is not None:
-            shown = {name: getattr(questions, name).float()[:, None] / 255 for name in ("things", "prompts")}
-            questions = replace(questions, **shown)
-        return replace(moved, guides=moved.guides.float()[:, None] / 2, questions=questions)
+            questions = replace(questions, things=_shown(questions.things), prompts=_shown(questions.prompts))
+        if outlines is not None:
+            outlines = replace(outlines, things=_shown(outlines.things), instances=_shown(outlines.instances))
+        return replace(moved, guides=moved.guides.float()[:, None] / 2, questions=questions, outlines=outlines)
 
     def pin_memory(self) -> Batch:
         """Move to memory from which a GPU copies by itself; the loader calls it."""
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        tensors: dict[str, Any] = {k: change(v) for k, v in vars(self).items() if isinstance(v, Tensor)}
-        questions = self.questions.each(change) if self.questions is not None else None
-        return replace(self, questions=questions, **tensors)
+        changed: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                changed[name] = change(value)
+            elif isinstance(value, QuestionBatch | OutlineBatch):
+                parts: dict[str, Any] = {key: change(tensor) for key, tensor in vars(value).items()}
+                changed[name] = replace(value, **parts)
+        return replace(self, **changed)
+
+
+def _shown(drawn: Tensor) -> Tensor:
+    return drawn.float()[:, None] / 255
 
 
 class _Samples(Dataset[Sample | str]):
@@ -107,15 +127,8 @@ def _collate(samples: list[Sample | str]) -> Batch | list[str]:
     def stack(name: str) -> Tensor:
         return torch.from_numpy(np.stack([getattr(s, name) for s in good]))
 
-    asked = [s.questions for s in good if s.questions is not None]
-    questions = None
-    if asked:
-        values = {
-            field.name: torch.from_numpy(np.concatenate([getattr(q, field.name) for q in asked]))
-            for field in fields(Questions)
-        }
-        values["windows"] = values["windows"].permute(0, 3, 1, 2)
-        questions = QuestionBatch(**values)
+    asked = _joined([s.questions for s in good if s.questions is not None], Questions)
+    rough = _joined([s.outlines for s in good if s.outlines is not None], Outlines)
     return Batch(
         images=stack("image").permute(0, 3, 1, 2),
         guides=stack("guide"),
@@ -124,8 +137,18 @@ def _collate(samples: list[Sample | str]) -> Batch | list[str]:
         size=stack("size"),
         doubtful=stack("doubtful"),
         problems=problems,
-        questions=questions,
+        questions=QuestionBatch(**asked) if asked else None,
+        outlines=OutlineBatch(**rough) if rough else None,
     )
+
+
+def _joined(parts: Sequence[Questions | Outlines], kind: type[Questions | Outlines]) -> dict[str, Tensor]:
+    """Join what several samples have for a network that looks at windows."""
+    if not parts:
+        return {}
+    values = {f.name: torch.from_numpy(np.concatenate([getattr(part, f.name) for part in parts])) for f in fields(kind)}
+    values["windows"] = values["windows"].permute(0, 3, 1, 2)
+    return values
 
 
 def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pin: bool = False) -> Iterator[Batch]:

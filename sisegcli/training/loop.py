@@ -18,10 +18,12 @@ from sisegcli.devices import computes_in_bfloat16
 from sisegcli.errors import CheckpointError, SisegError
 from sisegcli.network.backbone import Backbone
 from sisegcli.network.checkpoint import NetworkConfig, save_checkpoint
+from sisegcli.network.edge_refiner import EdgeRefiner
+from sisegcli.network.membership import Membership
 from sisegcli.network.model import SisegNetwork
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loader import Batch, batches
-from sisegcli.training.losses import centre_loss, membership_loss, pair_loss
+from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss
 from sisegcli.training.options import Recipe, TrainOptions
 from sisegcli.training.pairs import Shift, pair_offsets
 from sisegcli.training.samples import SampleMaker
@@ -30,7 +32,7 @@ from sisegcli.training.state import Average, read_state, save_state
 WARM_UP = 200
 SHIFTS_A_STEP = 16
 BEFORE_PROMPT = 4
-"""Parts of a membership network's backbone, from the first, that come before the prompt and stay as they are."""
+"""Parts of the backbones of networks that look at windows, before the prompt comes in: they stay as they are."""
 
 
 class Trainer:
@@ -67,17 +69,19 @@ class Trainer:
         self.network: SisegNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config, self.maker, self.recipe, self.options = config, maker, recipe, options
         self.device, self.listener = device, listener
-        freeze(network.backbone, recipe.frozen)
         self.average = Average(self.network)
-        backbone = [p for p in network.backbone.parameters() if p.requires_grad]  # type: ignore[attr-defined]
-        heads = [p for part in (network.dfm, network.cbr) for p in part.parameters()]
-        groups = [{"params": heads, "peak": recipe.lr}, {"params": backbone, "peak": recipe.lr / 10}]
-        if network.membership is not None:
-            freeze(network.membership.backbone, BEFORE_PROMPT)
-            named = [(name, p) for name, p in network.membership.named_parameters() if p.requires_grad]
-            deep = [p for name, p in named if name.startswith("backbone.")]
-            head = [p for name, p in named if not name.startswith("backbone.")]
-            groups += [{"params": head, "peak": recipe.lr / 2}, {"params": deep, "peak": recipe.lr / 10}]
+        groups = []
+        if recipe.fields:
+            freeze(network.backbone, recipe.frozen)
+            backbone = [p for p in network.backbone.parameters() if p.requires_grad]  # type: ignore[attr-defined]
+            heads = [p for part in (network.dfm, network.cbr) for p in part.parameters()]
+            groups += [{"params": heads, "peak": recipe.lr}, {"params": backbone, "peak": recipe.lr / 10}]
+        else:
+            for name in ("backbone", "dfm", "cbr"):
+                network.get_submodule(name).requires_grad_(False)
+        for window_network, learns in ((network.membership, recipe.asked), (network.edges, recipe.outlined)):
+            if window_network is not None:
+                groups += _window_groups(window_network, recipe.lr / 2) if learns else _still(window_network)
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=1e-2)
         self.half = computes_in_bfloat16(device)
         self.step, self.following, self.elapsed = 0, 0, 0.0
@@ -159,7 +163,7 @@ class Trainer:
             workers=self.options.workers,
             pin=self.device.type == "cuda",
         )
-        train_mode(self.network)
+        train_mode(self.network, recipe)
         while self.progress() < 1.0:
             started = time.monotonic()
             batch = next(stream)
@@ -176,14 +180,16 @@ class Trainer:
         rate = min(1.0, (self.step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress())))
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * rate
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            displacement, boundary = self.network(batch.images, batch.guides if self.network.guided else None)
-        terms = self._losses(displacement, boundary, batch)
-        asked = batch.questions
+        terms = self._learn_fields(batch) if self.recipe.fields else {}
+        asked, rough = batch.questions, batch.outlines
         if self.network.membership is not None and asked is not None:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 answers = self.network.membership(asked.windows, asked.things, asked.prompts)
             terms["membership"] = membership_loss(answers, asked.members, asked.weights, asked.doubtful)
+        if self.network.edges is not None and rough is not None:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                drawn, judged = self.network.edges(rough.windows, rough.things, rough.instances)
+            terms["edges"] = outline_loss(drawn, judged, rough.inside, rough.importance, rough.rough)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(torch.isfinite(loss)):
             weights = self.options.out / "weights.safetensors"
@@ -194,10 +200,15 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.update(self.network)
+        return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+
+    def _learn_fields(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            displacement, boundary = self.network(batch.images, batch.guides if self.network.guided else None)
         things = batch.labels > 0
         self.field_sum += (displacement.detach().float() * things[:, None]).sum((0, 2, 3)).cpu().double()
         self.field_count += float(things.sum())
-        return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+        return self._losses(displacement, boundary, batch)
 
     def _losses(self, displacement: Tensor, boundary: Tensor, batch: Batch) -> dict[str, Tensor]:
         offsets = pair_offsets(self.recipe.radius)
@@ -223,14 +234,31 @@ def freeze(backbone: Backbone, parts: int) -> None:
         part.requires_grad_(False)
 
 
-def train_mode(network: SisegNetwork) -> None:
-    """Set training mode, save for the backbones' batch norm, which keeps its statistics (batches are small)."""
-    network.train()
-    backbones = [network.backbone] + ([network.membership.backbone] if network.membership is not None else [])
-    for backbone in backbones:
-        for module in backbone.modules():  # type: ignore[attr-defined]
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+def _window_groups(network: Membership | EdgeRefiner, peak: float) -> list[dict[str, Any]]:
+    """Freeze what lies before the prompt; return parameters of head and backbone with their peak rates."""
+    freeze(network.backbone, BEFORE_PROMPT)
+    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    deep = [p for name, p in named if name.startswith("backbone.")]
+    head = [p for name, p in named if not name.startswith("backbone.")]
+    return [{"params": head, "peak": peak}, {"params": deep, "peak": peak / 5}]
+
+
+def _still(network: nn.Module) -> list[dict[str, Any]]:
+    network.requires_grad_(False)
+    return []
+
+
+def train_mode(network: SisegNetwork, recipe: Recipe) -> None:
+    """Set training mode for what learns, save for the backbones' batch norm, which keeps its statistics."""
+    learning = {"dfm": recipe.fields, "cbr": recipe.fields, "membership": recipe.asked, "edges": recipe.outlined}
+    network.eval()
+    for name, learns in learning.items():
+        part = getattr(network, name)
+        if part is not None and learns:
+            part.train()
+    for part in (network.membership, network.edges):
+        if part is not None:
+            part.backbone.eval()  # type: ignore[attr-defined]
 
 
 def log_line(record: Mapping[str, Any]) -> str:

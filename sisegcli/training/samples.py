@@ -17,6 +17,7 @@ from sisegcli.training.composing import Composer
 from sisegcli.training.guides import roughen
 from sisegcli.training.objects import ObjectBank, Source, find_clumps
 from sisegcli.training.options import Recipe
+from sisegcli.training.outlines import Outlines, ask_outlines
 from sisegcli.training.pairs import IGNORED
 from sisegcli.training.pasting import Canvas
 from sisegcli.training.questions import Questions, ask_questions
@@ -44,6 +45,8 @@ class Sample:
         Cells of regions that may hold several objects.
     questions : Questions or None
         Windows of the picture, for the membership network.
+    outlines : Outlines or None
+        Rough instances, for the edge refiner.
     """
 
     image: Image8
@@ -53,6 +56,7 @@ class Sample:
     size: NDArray[np.float32]
     doubtful: NDArray[np.bool_]
     questions: Questions | None = None
+    outlines: Outlines | None = None
 
 
 class SampleMaker:
@@ -99,11 +103,15 @@ class SampleMaker:
             )
         sample = _finish(canvas.image, canvas.labels, (natural, set(pasted)), recipe, rng)
         sample.labels[np.isin(sample.labels, list(clumps))] = IGNORED
-        if not recipe.asked:
-            return sample
-        known = {**category_of, **pasted}
-        questions = ask_questions(sample.image, canvas.labels, known, list(pasted), recipe.asked, rng, clumps=clumps)
-        return replace(sample, questions=questions)
+        if recipe.asked:
+            known = {**category_of, **pasted}
+            questions = ask_questions(
+                sample.image, canvas.labels, known, list(pasted), recipe.asked, rng, clumps=clumps
+            )
+            sample = replace(sample, questions=questions)
+        if recipe.outlined:
+            sample = replace(sample, outlines=ask_outlines(sample.image, canvas.labels, recipe.outlined, rng))
+        return sample
 
     def _read(self, source: int, pair: int) -> tuple[Image8, NDArray[np.int32]]:
         files = self.sources[source].pairs[pair]
