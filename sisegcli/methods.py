@@ -52,6 +52,11 @@ def needs_images(method: Method) -> bool:
     return bool(getattr(method, "needs_images", True))
 
 
+def lanes_of(method: Method) -> int:
+    """Return how many batches at a time a method has use for, from several threads; one that doesn't say, one."""
+    return int(getattr(method, "lanes", 1))
+
+
 class _Baseline(ABC):
     """What the baselines share: they see the mask only, and believe large instances more.
 

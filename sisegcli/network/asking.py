@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
-from sisegcli.devices import computes_in_bfloat16
+from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.membership import Membership
 from sisegcli.windows import CELLS, Window, cut_window
 
@@ -33,7 +34,7 @@ class Asker:
 
     def __init__(self, network: Membership, device: torch.device, *, batch_size: int = 16) -> None:
         self.network, self.device, self.batch_size = network, device, batch_size
-        self.half = computes_in_bfloat16(device)
+        self.half = infers_in_bfloat16(network, device)
 
     def ask(
         self,
@@ -61,10 +62,11 @@ class Asker:
             Logits of belonging to the prompt's object.
         """
         answers = [np.zeros((0, CELLS, CELLS), np.float32)]
+        photograph, mask = Image.fromarray(image), Image.fromarray(things)
         for first in range(0, len(windows), self.batch_size):
             part = slice(first, first + self.batch_size)
-            pictures = np.stack([cut_window(image, w, fill=GREY, smooth=True) for w in windows[part]])
-            known = np.stack([cut_window(things, w, fill=0, smooth=True) for w in windows[part]])
+            pictures = np.stack([cut_window(photograph, w, fill=GREY, smooth=True) for w in windows[part]])
+            known = np.stack([cut_window(mask, w, fill=0, smooth=True) for w in windows[part]])
             shown = np.stack([cut_window(p, w, fill=0, smooth=True) for p, w in prompts[part]])
             x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.device, non_blocking=True)
             t, p = (torch.from_numpy(a)[:, None].to(self.device).float() / 255 for a in (known, shown))
