@@ -117,6 +117,7 @@ def convert(
     """
     from sisegcli.cli.console import Console, ConvertProgress
     from sisegcli.running.convert import convert as run
+    from sisegcli.running.memory import keep_freed_memory
     from sisegcli.running.options import ConvertOptions
 
     chosen = ConvertOptions(
@@ -143,6 +144,7 @@ def convert(
         batch_size=batch_size,
         **({} if workers is None else {"workers": workers}),
     )
+    keep_freed_memory()
     console = Console(as_json)
     with ConvertProgress(console) as progress:
         summary = run(chosen, progress)
