@@ -27,6 +27,7 @@ from sisegcli.network.fusing import fused
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path
+from sisegcli.stages import stage
 
 Images = Sequence[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
@@ -157,6 +158,7 @@ class Segmenter:
         [found] = self.segment([image], [normalise(mask, self.background, self.ignore)])
         return found.instances
 
+    @stage("grouping")
     def segment(self, images: Images, masks: Masks) -> list[Segmentation]:
         """Segment a batch.
 

@@ -109,6 +109,10 @@ def convert(
         int | None,
         typer.Option(min=1, metavar="N", help="Threads that read ahead; by default up to 4.", rich_help_panel=RUNNING),
     ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Also print how long each stage took.", rich_help_panel=RUNNING),
+    ] = False,
 ) -> None:
     """Convert images and semantic masks to object instances.
 
@@ -142,6 +146,7 @@ def convert(
         min_score=min_score,
         device=device,
         batch_size=batch_size,
+        profile=profile,
         **({} if workers is None else {"workers": workers}),
     )
     keep_freed_memory()

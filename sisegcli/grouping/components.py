@@ -59,7 +59,8 @@ def label_components(
     """
     if not mask.size:
         return np.zeros(mask.shape, np.int32), {}
-    shifted = np.ascontiguousarray(np.maximum(mask, -1) + 1, dtype=np.int32)
+    shifted = np.maximum(mask, -1).astype(np.int32, order="C", copy=False)
+    shifted += 1
     components = cc3d.connected_components(shifted, connectivity=connectivity)
     labels, firsts = number_in_raster_order(components)
     found = mask.ravel()[firsts]
@@ -132,4 +133,6 @@ def number_in_raster_order(labels: Ints) -> tuple[Labels, NDArray[np.int64]]:
     order = order[values[order] != 0]
     number = np.zeros(int(values[-1]) + 1, np.int32)
     number[values[order]] = np.arange(1, len(order) + 1)
+    if len(number) == len(order) + 1 and (number[1:] == np.arange(1, len(number))).all():  # as cc3d leaves them
+        return labels.astype(np.int32), firsts[order]
     return number[labels], firsts[order]

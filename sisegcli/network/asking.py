@@ -11,6 +11,7 @@ from PIL import Image
 
 from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.membership import Membership
+from sisegcli.stages import stage
 from sisegcli.windows import CELLS, Window, cut_window
 
 Image8 = NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Asker:
         self.network, self.device, self.batch_size = network, device, batch_size
         self.half = infers_in_bfloat16(network, device)
 
+    @stage("membership")
     def ask(
         self,
         image: Image8,

@@ -14,6 +14,7 @@ from sisegcli.grid import STRIDE, resample
 from sisegcli.network.checkpoint import NetworkConfig
 from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.model import SisegNetwork, pad_to_alignment
+from sisegcli.stages import stage
 
 Image8 = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -36,6 +37,7 @@ class Predictor:
         self.network, self.config, self.device = network, config, device
         self.half = infers_in_bfloat16(network, device)
 
+    @stage("forward")
     def predict(self, images: Sequence[Image8], things: Sequence[NDArray[np.int8]]) -> list[tuple[Floats, Floats]]:
         """Predict a batch; images whose padded sizes agree go through the network together.
 

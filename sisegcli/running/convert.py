@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 
 from sisegcli.categories import Categories
@@ -22,6 +23,7 @@ from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
 from sisegcli.running.reading import Sample, map_ahead, read_sample
 from sisegcli.running.summary import Summary
+from sisegcli.stages import STAGES, profiled
 
 NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other", "none"}
 """Names, in category lists, of what is no category."""
@@ -70,7 +72,10 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
     for note in _notes(options, categories):
         summary.notes.append(note)
         listener.noticed(note)
-    with ThreadPoolExecutor(options.workers, thread_name_prefix="sisegcli") as pool:
+    with (
+        profiled() if options.profile else nullcontext({}) as stages,
+        ThreadPoolExecutor(options.workers, thread_name_prefix="sisegcli") as pool,
+    ):
         outputs = Outputs(
             options.output,
             categories,
@@ -98,6 +103,7 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
         else:
             outputs.abort()
     summary.seconds = time.perf_counter() - start
+    summary.stages = {name: stages[name] for name in STAGES if name in stages}
     return summary
 
 
