@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import sisegcli.segmenter as segmenter_module
 from sisegcli.grouping.group import Grouping, group
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.instances import Segmentation, instances_from_labels
@@ -74,10 +73,10 @@ class Recorder:
         self.half = self.segmenter.predictor.half
         self._now = Batch()
         self.networks = [self.segmenter.predictor.network]
-        self.segmenter.predictor.network = self._watched(self.networks[0])  # type: ignore[assignment]
+        self.segmenter.predictor.network = self._watched(self.networks[0])
         if self.segmenter.asker is not None:
             self.networks.append(self.segmenter.asker.network)  # type: ignore[arg-type]
-            self.segmenter.asker.network = self._watched(self.networks[1])  # type: ignore[assignment]
+            self.segmenter.asker.network = self._watched(self.networks[1])
 
     def _watched(self, network: Any) -> Any:
         recorder = self
@@ -95,7 +94,7 @@ class Recorder:
     def segment(self, images: Sequence[Image8], masks: Masks) -> list[Segmentation]:
         """Segment a batch, and keep what went on."""
         self._now = now = Batch()
-        real = segmenter_module.group
+        real = group
 
         def watch(mask: Any, displacement: Any, boundary: Any, options: Any, **given: Any) -> Grouping:
             answers: list[Any] = []
@@ -109,7 +108,7 @@ class Recorder:
             now.scenes.append(Scene(mask, displacement, boundary, options, answers, stuff))
             return real(mask, displacement, boundary, options, **{**given, "ask": asked if ask else None})
 
-        with mock.patch.object(segmenter_module, "group", watch):
+        with mock.patch("sisegcli.segmenter.group", watch):
             now.found = self.segmenter.segment(images, masks)
         self.batches[name_of(images)] = now
         return now.found

@@ -4,9 +4,10 @@
 
 DATA holds `voc-val-dev` (a VOC folder). The floor of a conversion is the same conversion whose method knows the
 instances and does nothing but the networks' forward passes, on inputs that were prepared before, with as many batches
-at a time. Grouping and forward passes run one after the other, with torch's threads as they are. The dense matrix of the
-walk is squared once, on a smaller grid, and its time scaled with n³ and the eight squarings; --dense squares the real
-one. Rows that need a GPU are "not measured" without one. With --json the last line holds all ratios.
+at a time. All networks here, the eager one too, run in memory that the process keeps, as in `sisegcli convert`.
+Grouping and forward passes run one after the other, with torch's threads as they are. The dense matrix of the walk is
+squared once, on a smaller grid, and its time scaled with n³ and the eight squarings; --dense squares the real one. Rows
+that need a GPU are "not measured" without one. With --json the last line holds all ratios.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from sisegcli.running.memory import keep_freed_memory
 def show(rows: Sequence[Row]) -> list[str]:
     """Return a table, as lines.
 
-    >>> print(*show([Row("a", "us", "them", 0.5, "<= 1"), Row("b", "us", "GPU", None, "<= 1", "no GPU")]), sep="\\n")
-    us over them            0.50  <= 1     reached
-    us over GPU     not measured  <= 1     no GPU
+    >>> for line in show([Row("a", "us", "them", 0.5, "<= 1"), Row("b", "us", "GPU", None, "<= 1", "none")]):
+    ...     print(line)
+    us over them          0.50  <= 1     reached
+    us over GPU   not measured  <= 1     none
     """
     cells = []
     for row in rows:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -19,17 +21,20 @@ from scipy import ndimage
 from timing import Row, median, pairs, peak_memory, seconds
 from walk import make_graph
 
-import sisegcli.grouping.group as group_module
 from sisegcli.data.layouts import Pair, find_pairs
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError
+from sisegcli.grid import STRIDE
 from sisegcli.grouping.components import label_components
+from sisegcli.grouping.spreading import settle_borders
 from sisegcli.grouping.walk import dense_walk, random_walk
 from sisegcli.running.convert import convert
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.reading import Sample, read_sample
 from sisegcli.segmenter import Segmenter
 
+_DRAWS = ("start_over_help_imports", "typer.rich_utils", ">= 0")
+"""What typer imports of rich as soon as it draws any help."""
 GRID, LABELS, STEPS = (94, 125), 10, 256
 BATCH = ConvertOptions().batch_size
 
@@ -55,15 +60,13 @@ class Setting:
 
 
 def walk(setting: Setting) -> list[Row]:
-    """The expansion against the dense matrix, squared eight times."""
+    """Compare the expansion with the dense matrix, squared eight times."""
     affinity, seeds = make_graph(*GRID, LABELS)
     ours = median(seconds(lambda: random_walk(affinity, seeds, STEPS)) for _ in range(max(5, setting.repeats)))
     side = GRID if setting.dense else (60, 80)
-    matrix = np.random.default_rng(0).random((side[0] * side[1],) * 2, np.float32)
-    repeats = 1 if setting.dense else setting.repeats
-    squaring = median(seconds(lambda: matrix @ matrix) for _ in range(repeats))
-    dense = 8 * squaring * (GRID[0] * GRID[1] / len(matrix)) ** 3
-    del matrix
+    count = side[0] * side[1]
+    squaring = median(_square(count) for _ in range(1 if setting.dense else setting.repeats))
+    dense = 8 * squaring * (GRID[0] * GRID[1] / count) ** 3
     small, start = make_graph(30, 40, LABELS)
     error = float(np.abs(random_walk(small, start, STEPS) - dense_walk(small, start, STEPS)).max())
     how = (
@@ -75,6 +78,11 @@ def walk(setting: Setting) -> list[Row]:
         Row("walk_error", "error of the walk", "1 (30 x 40 cells)", error, "<= 0.001"),
         Row("walk_memory_growth", "memory of a walk on 4 times the cells", "4 times that", grown, "<= 1.05"),
     ]
+
+
+def _square(count: int) -> float:
+    matrix = np.random.default_rng(0).random((count, count), np.float32)
+    return seconds(lambda: matrix @ matrix)
 
 
 def _walk_memory(height: int, width: int) -> int:
@@ -101,7 +109,7 @@ def _recorded(setting: Setting, device: str) -> Recorder:
 
 
 def grouping(setting: Setting) -> list[Row]:
-    """All of grouping, and the run-length codes, against the forward passes for the same images."""
+    """Compare all of grouping, and the run-length codes, with the forward passes for the same images."""
     recorder = _recorded(setting, "cpu")
     batches = list(recorder.batches.values())
     scenes = [scene for batch in batches for scene in batch.scenes]
@@ -116,7 +124,7 @@ def grouping(setting: Setting) -> list[Row]:
 
 
 def forward(setting: Setting) -> list[Row]:
-    """The forward passes, as they are run, against eager float32 in contiguous layout, and other ways beside."""
+    """Compare the forward passes, as they are run, with eager float32 in contiguous layout, and with other ways."""
     recorder = _recorded(setting, "cpu")
     batches = list(recorder.batches.values())[:4]
     rows = []
@@ -141,15 +149,16 @@ def forward(setting: Setting) -> list[Row]:
 
 
 def _difference(batch: Batch, networks: dict[int, Any], half: bool) -> float:
-    worst = 0.0
-    for one, other in zip(batch.forward(half=half), batch.forward(networks), strict=True):
-        for a, b in zip(one if isinstance(one, tuple) else [one], other if isinstance(other, tuple) else [other]):
-            worst = max(worst, float((a.float() - b).abs().max() / b.abs().max()))
-    return worst
+    answers = zip(_tensors(batch.forward(half=half)), _tensors(batch.forward(networks)), strict=True)
+    return max(float((a.float() - b).abs().max() / b.abs().max()) for a, b in answers)
+
+
+def _tensors(made: list[Any]) -> list[Any]:
+    return [tensor for one in made for tensor in (one if isinstance(one, tuple) else (one,))]
 
 
 def conversion(setting: Setting) -> list[Row]:
-    """A conversion from files to files against the same one with nothing but the forward passes in it."""
+    """Compare a conversion from files to files with the same one that has nothing but the forward passes in it."""
     rows = [_conversion(setting, "cpu", "convert_over_floor")]
     if torch.cuda.is_available():
         return [*rows, _conversion(setting, "cuda", "convert_over_floor_gpu")]
@@ -187,20 +196,23 @@ def _folder(root: Path, chosen: list[Pair]) -> Path:
 
 
 def start(setting: Setting) -> list[Row]:
-    """The start of the program against the import of what its command line is made of."""
+    """Compare the start of the program with the import of what its command line is made of."""
 
     def run(*words: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, check=True)
 
-    ours, theirs, ratio = pairs(
-        run("-m", "sisegcli", "--help"), run("-c", "import typer, rich"), max(7, setting.repeats)
-    )
-    note = f"{1e3 * ours:.0f} and {1e3 * theirs:.0f} ms"
-    return [Row("start_over_imports", "sisegcli --help", "import typer, rich", ratio, "<= 1.5", note)]
+    rows = []
+    for name, modules, target in (("start_over_imports", "typer, rich", "<= 1.5"), _DRAWS):
+        ours, theirs, ratio = pairs(
+            run("-m", "sisegcli", "--help"), run("-c", f"import {modules}"), max(7, setting.repeats)
+        )
+        note = f"{1e3 * ours:.0f} and {1e3 * theirs:.0f} ms"
+        rows.append(Row(name, "sisegcli --help", f"import {modules}", ratio, target, note))
+    return rows
 
 
 def components(setting: Setting) -> list[Row]:
-    """Connected components against SciPy's, category by category."""
+    """Compare connected components with SciPy's, category by category."""
     masks = [MaskReader().read(pair.mask) for pair in setting.pairs(setting.images)]
 
     def scipy() -> None:
@@ -214,76 +226,78 @@ def components(setting: Setting) -> list[Row]:
 
 
 def peers(setting: Setting) -> list[Row]:
-    """Borders by our walk against scikit-image's random walker and watershed, on the regions with several objects."""
+    """Settle borders by our walk, and by scikit-image's random walker and watershed, on regions with several objects.
+
+    All give labels of the pixels, from the same markers: objects less their rims. Theirs see the boundary map enlarged
+    to the image, in the box around the region.
+    """
     names = (("walk_over_random_walker", "random_walker", "<= 1"), ("walk_over_watershed", "watershed", ">= 0"))
     try:
         from skimage.segmentation import random_walker, watershed
     except ImportError:
         return [Row(name, "the walk", peer, None, target, "scikit-image is missing") for name, peer, target in names]
-    regions = _contested(setting)
+    calls, regions = _contested(setting)
 
     def walker() -> None:
-        for boundary, markers, _ in regions:
-            random_walker(boundary, markers, beta=130, mode="cg_j")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for boundary, markers in regions:
+                random_walker(boundary, markers, mode="cg_j")
 
     def flood() -> None:
-        for boundary, markers, _ in regions:
-            watershed(boundary, np.maximum(markers, 0), mask=markers >= 0)
+        for boundary, markers in regions:
+            watershed(boundary, np.maximum(markers, 0), mask=markers >= 0)  # type: ignore[no-untyped-call]
 
-    def ours() -> None:
-        for _, _, settle in regions:
-            settle()
-
-    found = [pairs(ours, other, setting.repeats)[2] for other in (walker, flood)]
-    note = f"{len(regions)} images; ours includes affinities and borders at full resolution"
+    found = [pairs(lambda: [call() for call in calls], other, setting.repeats)[2] for other in (walker, flood)]
+    note = f"{len(regions)} regions in {len(calls)} images"
     return [
-        Row(name, "the walk", peer, value, target, note)
+        Row(name, "the walk", peer, value, target, note if name.endswith("walker") else f"for comparison; {note}")
         for (name, peer, target), value in zip(names, found, strict=True)
     ]
 
 
-def _contested(setting: Setting) -> list[tuple[Any, Any, Callable[[], Any]]]:
-    """Return, where a walk settles borders: the boundary map, markers (-1: takes no part; 0: open), and our way."""
+def _contested(setting: Setting) -> tuple[list[Callable[[], Any]], list[tuple[Any, Any]]]:
+    """Return our way to settle the borders of images, and the boundary and markers (-1: outside) of their regions."""
+    calls: list[Callable[[], Any]] = []
     found = []
-    real = group_module.settle_borders
-    taken: list[Any] = []
 
     def watch(*given: Any) -> Any:
-        taken.append(given)
-        return real(*given)
+        regions, allowed, objects, boundary, _ = given
+        if any(len(indices) > 1 for indices in allowed.values()):
+            calls.append(functools.partial(settle_borders, *given))
+        deep = ndimage.minimum_filter(objects, 5) == ndimage.maximum_filter(objects, 5)
+        height, width = regions.shape
+        markers, edges = (
+            np.kron(field, np.ones((STRIDE, STRIDE), field.dtype))[:height, :width]
+            for field in (np.where(deep, objects, 0), boundary)
+        )
+        for region, indices in allowed.items():
+            if len(indices) > 1:
+                box = ndimage.find_objects(regions == region)[0]
+                own = np.where(np.isin(markers[box], [index + 1 for index in indices]), markers[box], 0)
+                found.append((edges[box], np.where(regions[box] == region, own, -1)))
+        return settle_borders(*given)
 
-    group_module.settle_borders = watch
-    try:
+    with mock.patch("sisegcli.grouping.group.settle_borders", watch):
         for batch in _recorded(setting, "cpu").batches.values():
             for scene in batch.scenes:
                 scene.group()
-    finally:
-        group_module.settle_borders = real
-    for given in taken:
-        _, allowed, objects, boundary, _ = given
-        several = [index + 1 for indices in allowed.values() if len(indices) > 1 for index in indices]
-        if several:
-            inside = np.isin(objects, several)
-            deep = ndimage.minimum_filter(objects, 5) == ndimage.maximum_filter(objects, 5)
-            markers = np.where(inside, np.where(deep, objects, 0), -1)
-            if len(np.unique(markers[markers > 0])) > 1:
-                found.append((boundary, markers, functools.partial(real, *given)))
-    return found
+    # Their random walker wants two markers at least, and something between them.
+    several = [(edges, own) for edges, own in found if len(np.unique(own[own > 0])) > 1 and (own == 0).any()]
+    return calls, several
 
 
 def memory(setting: Setting) -> list[Row]:
-    """The peak memory of converting many images against that of 100."""
+    """Compare the peak memory of converting many images with that of converting 100."""
     few = min(100, setting.many)
-    peaks = []
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for count in (few, setting.many):
-            root = _folder(Path(folder) / f"{count}", setting.pairs(count)) if count not in peaks else Path(folder)
-            out = str(Path(folder) / f"out-{count}-{len(peaks)}")
-            peaks.append(peak_memory([sys.executable, "-m", "sisegcli", "convert", str(root), "--out", out]))
-            if few == setting.many:
-                break
-    ratio = peaks[-1] / peaks[0] if len(peaks) > 1 else None
-    note = " and ".join(f"{peak / 1024:.0f} MiB" for peak in reversed(peaks))
+        for count in {few, setting.many}:
+            root, out = _folder(Path(folder) / f"{count}", setting.pairs(count)), Path(folder) / f"out-{count}"
+            command = [sys.executable, "-m", "sisegcli", "convert", str(root), "--out", str(out)]
+            found[count] = peak_memory(command)
+    ratio = found[setting.many] / found[few] if len(found) > 1 else None
+    note = " and ".join(f"{found[count] / 1024:.0f} MiB" for count in (setting.many, few))
     return [Row("memory_many_over_100", f"memory of {setting.many} images", f"{few}", ratio, "<= 1.1", note)]
 
 

@@ -8,7 +8,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,9 +74,9 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def median(values: Sequence[float] | object) -> float:
+def median(values: Iterable[float]) -> float:
     """Return the median of some numbers."""
-    return statistics.median(list(values))  # type: ignore[call-overload, no-any-return]
+    return statistics.median(values)
 
 
 def peak_memory(command: Sequence[str]) -> int:

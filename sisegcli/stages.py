@@ -57,10 +57,11 @@ def stage(name: str) -> Callable[[Callable[Given, Made]], Callable[Given, Made]]
 
 
 @contextmanager
-def profiled() -> Iterator[dict[str, float]]:
-    """While entered, gather the seconds of each stage, of all threads."""
+def profiled(wanted: bool = True) -> Iterator[dict[str, float]]:
+    """While entered, gather the seconds of each stage, of all threads, if that is wanted."""
     seconds: dict[str, float] = defaultdict(float)
-    _listening.append(seconds)
+    if wanted:
+        _listening.append(seconds)
     try:
         yield seconds
     finally:

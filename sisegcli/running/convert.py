@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 
 from sisegcli.categories import Categories
@@ -73,7 +72,7 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
         summary.notes.append(note)
         listener.noticed(note)
     with (
-        profiled() if options.profile else nullcontext({}) as stages,
+        profiled(options.profile) as stages,
         ThreadPoolExecutor(options.workers, thread_name_prefix="sisegcli") as pool,
     ):
         outputs = Outputs(
