@@ -25,6 +25,17 @@ from sisegcli.errors import SisegError
 from sisegcli.running.memory import keep_freed_memory
 
 
+def number(value: float) -> str:
+    """Return a ratio with three digits or so.
+
+    >>> number(3162.3), number(0.256), number(0.00013)
+    ('3,162', '0.26', '0.00013')
+    """
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
 def show(rows: Sequence[Row]) -> list[str]:
     """Return a table, as lines.
 
@@ -35,7 +46,7 @@ def show(rows: Sequence[Row]) -> list[str]:
     """
     cells = []
     for row in rows:
-        value = "not measured" if row.value is None else f"{row.value:,.0f}" if row.value >= 100 else f"{row.value:.2f}"
+        value = "not measured" if row.value is None else number(row.value)
         verdict = {None: "", True: "reached", False: "NOT reached"}[row.reached]
         words = "; ".join(word for word in (verdict, row.note) if word)
         cells.append((f"{row.what} over {row.peer}", value, row.target, words))
