@@ -273,13 +273,14 @@ def _contested(setting: Setting) -> tuple[list[Callable[[], Any]], list[tuple[An
         )
         for region, indices in allowed.items():
             if len(indices) > 1:
-                box = ndimage.find_objects(regions == region)[0]
+                box = ndimage.find_objects((regions == region).astype(np.uint8))[0]
                 own = np.where(np.isin(markers[box], [index + 1 for index in indices]), markers[box], 0)
                 found.append((edges[box], np.where(regions[box] == region, own, -1)))
         return settle_borders(*given)
 
+    batches = list(_recorded(setting, "cpu").batches.values())
     with mock.patch("sisegcli.grouping.group.settle_borders", watch):
-        for batch in _recorded(setting, "cpu").batches.values():
+        for batch in batches:
             for scene in batch.scenes:
                 scene.group()
     # Their random walker wants two markers at least, and something between them.
