@@ -38,6 +38,24 @@ def sample_cells(pixels: NDArray[Values]) -> NDArray[Values]:
     return cells
 
 
+def highest_around(field: NDArray[Values], reach: int) -> NDArray[Values]:
+    """Return the highest value in the square of (2 reach + 1)² cells around each cell, as far as there are cells.
+
+    Examples
+    --------
+    >>> highest_around(np.array([[0, 1, 0, 0, 5]]), 1).tolist()
+    [[1, 1, 1, 5, 5]]
+    """
+    for axis in (0, 1):
+        source = np.moveaxis(field, axis, 0)
+        field = field.copy()
+        highest = np.moveaxis(field, axis, 0)
+        for shift in range(1, min(reach, len(source) - 1) + 1):
+            np.maximum(highest[shift:], source[:-shift], out=highest[shift:])
+            np.maximum(highest[:-shift], source[shift:], out=highest[:-shift])
+    return field
+
+
 def resample(
     field: Floats, shape: tuple[int, int], ratio: tuple[float, float], corner: tuple[float, float] = (0.0, 0.0)
 ) -> Floats:

@@ -17,6 +17,7 @@ from sisegcli.errors import OptionError
 from sisegcli.grouping.components import label_components
 from sisegcli.grouping.watershed import label_watershed
 from sisegcli.instances import Segmentation, instances_from_labels
+from sisegcli.stages import stage
 
 Images = Sequence[NDArray[np.uint8]]
 Masks = Sequence[NDArray[np.int32]]
@@ -52,6 +53,11 @@ def needs_images(method: Method) -> bool:
     return bool(getattr(method, "needs_images", True))
 
 
+def lanes_of(method: Method) -> int:
+    """Return how many batches at a time a method has use for, from several threads; one that doesn't say, one."""
+    return int(getattr(method, "lanes", 1))
+
+
 class _Baseline(ABC):
     """What the baselines share: they see the mask only, and believe large instances more.
 
@@ -66,6 +72,7 @@ class _Baseline(ABC):
         self._min_area = min_area
         self._min_score = min_score
 
+    @stage("grouping")
     def segment(self, images: Images, masks: Masks) -> list[Segmentation]:
         """Segment a batch by its masks alone; see `Method.segment`."""
         return [self._segment(mask) for mask in masks]

@@ -24,9 +24,11 @@ from sisegcli.grouping.prompts import Ask, Prompt
 from sisegcli.instances import Instance, Segmentation, instances_from_labels
 from sisegcli.network.asking import Asker, Drawer
 from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
+from sisegcli.network.fusing import fused
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path
+from sisegcli.stages import stage
 
 Images = Sequence[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
@@ -71,6 +73,9 @@ class Segmenter:
     [(15, (8, 8, 32, 32))]
     """
 
+    lanes = 4
+    """Batches that it has use for at a time, from as many threads; see `sisegcli.methods.lanes_of`."""
+
     def __init__(
         self,
         weights: str | Path = "default",
@@ -86,7 +91,7 @@ class Segmenter:
     ) -> None:
         place = pick_device(device)
         network, config = load_checkpoint(weights_path(weights), place)
-        self._set(network, config, place, categories, refine=refine, edges=edges)
+        self._set(fused(network, place), config, place, categories, refine=refine, edges=edges)
         self.min_area, self.min_score = min_area, min_score
         self.background, self.ignore = background, ignore
 
@@ -160,6 +165,7 @@ class Segmenter:
         [found] = self.segment([image], [normalise(mask, self.background, self.ignore)])
         return found.instances
 
+    @stage("grouping")
     def segment(self, images: Images, masks: Masks) -> list[Segmentation]:
         """Segment a batch.
 

@@ -43,13 +43,15 @@ def window_around(box: tuple[float, float, float, float], factor: float, *, smal
     return Window(top + height / 2 - side / 2, left + width / 2 - side / 2, side)
 
 
-def cut_window(pixels: NDArray[Any], window: Window, *, fill: int, smooth: bool, size: int = WINDOW) -> NDArray[Any]:
+def cut_window(
+    pixels: NDArray[Any] | Image.Image, window: Window, *, fill: int, smooth: bool, size: int = WINDOW
+) -> NDArray[Any]:
     """Cut a window out and resize it.
 
     Parameters
     ----------
     pixels : (H, W) or (H, W, 3) array of uint8, or (H, W) array of int32
-        The image, or values of its pixels.
+        The image, or values of its pixels; or a Pillow image of them, which is faster for many windows.
     window : Window
         What to cut.
     fill : int
@@ -65,8 +67,10 @@ def cut_window(pixels: NDArray[Any], window: Window, *, fill: int, smooth: bool,
     >>> cut_window(pixels, Window(1, 0, 2), fill=0, smooth=False, size=4).tolist()
     [[3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0], [0, 0, 0, 0]]
     """
-    height, width = pixels.shape[:2]
-    out = np.full((size, size, *pixels.shape[2:]), fill, pixels.dtype)
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    width, height = picture.size
+    channels = (3,) if picture.mode == "RGB" else ()
+    out = np.full((size, size, *channels), fill, np.int32 if picture.mode == "I" else np.uint8)
     top, left = max(0.0, window.top), max(0.0, window.left)
     bottom, right = min(float(height), window.top + window.side), min(float(width), window.left + window.side)
     if bottom <= top or right <= left:
@@ -77,6 +81,6 @@ def cut_window(pixels: NDArray[Any], window: Window, *, fill: int, smooth: bool,
     if min(inner) < 1:
         return out
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    part = Image.fromarray(pixels).resize((inner[1], inner[0]), method, box=(left, top, right, bottom))
+    part = picture.resize((inner[1], inner[0]), method, box=(left, top, right, bottom))
     out[y : y + inner[0], x : x + inner[1]] = np.asarray(part)
     return out

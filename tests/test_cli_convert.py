@@ -212,3 +212,14 @@ def test_a_conversion_with_a_baseline_imports_no_torch(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0
     assert (tmp_path / "o" / "instances.json").exists()
+
+
+def test_profile_tells_how_long_each_stage_took(tmp_path):
+    root = write_voc(tmp_path / "voc", {"a": TWO_DOGS})
+    given = ["convert", str(root), "--method", "components", "--profile", "--out"]
+    shown = CliRunner().invoke(app, [*given, str(tmp_path / "one")])
+    assert shown.exit_code == 0
+    lines = [line.split()[0] for line in shown.output.splitlines() if " s " in line and line.strip().endswith("%")]
+    assert lines == ["decode", "grouping", "encode"]
+    found = json.loads(CliRunner().invoke(app, [*given, str(tmp_path / "two"), "--json"]).stdout)
+    assert list(found["stages"]) == ["decode", "grouping", "encode"]

@@ -212,7 +212,7 @@ class Echo(nn.Module):
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute in float32 on every CPU."""
-    monkeypatch.setattr(asking, "computes_in_bfloat16", lambda device: False)
+    monkeypatch.setattr(asking, "infers_in_bfloat16", lambda network, device: False)
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:

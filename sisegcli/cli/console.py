@@ -154,6 +154,12 @@ def _facts(summary: Summary) -> list[str]:
     if summary.removed:
         what = f"{count(summary.removed, 'instance')} ({count(summary.removed_pixels, 'pixel')})"
         lines.append(f"{what} removed by --min-area or --min-score.")
+    total = sum(summary.stages.values())
+    for name, seconds in summary.stages.items():
+        share = seconds / total if total else 0.0
+        lines.append(f"{name:<10} {seconds:8.2f} s {share:6.1%}")
+    if total:
+        lines.append(f"{'together':<10} {total:8.2f} s, in all threads, of {summary.seconds:.2f} s")
     lines += [f"Written: {path}" for path in summary.outputs]
     return lines
 

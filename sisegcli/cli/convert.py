@@ -110,6 +110,10 @@ def convert(
         int | None,
         typer.Option(min=1, metavar="N", help="Threads that read ahead; by default up to 4.", rich_help_panel=RUNNING),
     ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Also print how long each stage took.", rich_help_panel=RUNNING),
+    ] = False,
 ) -> None:
     """Convert images and semantic masks to object instances.
 
@@ -118,6 +122,7 @@ def convert(
     """
     from sisegcli.cli.console import Console, ConvertProgress
     from sisegcli.running.convert import convert as run
+    from sisegcli.running.memory import keep_freed_memory
     from sisegcli.running.options import ConvertOptions
 
     chosen = ConvertOptions(
@@ -142,8 +147,10 @@ def convert(
         min_score=min_score,
         device=device,
         batch_size=batch_size,
+        profile=profile,
         **({} if workers is None else {"workers": workers}),
     )
+    keep_freed_memory()
     console = Console(as_json)
     with ConvertProgress(console) as progress:
         summary = run(chosen, progress)

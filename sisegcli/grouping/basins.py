@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sisegcli.grid import highest_around
+from sisegcli.grouping.components import number_densely
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Ints = NDArray[np.integer[Any]]
@@ -44,13 +47,11 @@ def cut_at_ridges(clusters: Labels, boundary: Floats, *, sigma: float) -> Labels
     if not inside.any():
         return clusters
     smooth = np.where(inside, ndimage.gaussian_filter(boundary, sigma), np.inf)
-    window = 2 * max(1, round(2 * sigma)) + 1
-    minima = (smooth == ndimage.minimum_filter(smooth, size=window)) & inside
+    minima = (smooth == -highest_around(-smooth, max(1, round(2 * sigma)))) & inside
     markers, _ = ndimage.label(minima, np.ones((3, 3)))
     height = np.where(inside, np.clip(smooth, 0, 1) * 254, 255).astype(np.uint8)
     basins = ndimage.watershed_ift(height, markers.astype(np.int32))
     pairs = clusters.astype(np.int64) * (int(basins.max()) + 1) + basins
-    _, parts = np.unique(pairs[inside], return_inverse=True)
     cut = np.zeros(clusters.shape, np.int32)
-    cut[inside] = parts.ravel() + 1
+    cut[inside] = number_densely(pairs[inside])[1] + 1
     return cut

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from sisegcli.grid import highest_around
 from sisegcli.grouping.occlusion import find_hidden_links
 from sisegcli.grouping.pieces import Pieces, contacts
 from sisegcli.grouping.prompts import Pairs
@@ -151,7 +151,7 @@ def _nodes(pieces: Pieces, boundary: Floats) -> dict[int, _Node]:
         square = area * (float(pieces.spread[number]) ** 2 + float(vote @ vote))
         nodes[number] = _Node(area, pieces.centre[number] * area, vote * area, square)
     # The votes' border may miss the boundary's ridge by a cell.
-    ridge = ndimage.maximum_filter(boundary, 3)
+    ridge = highest_around(boundary, 1)
     for first, second, length, strength in zip(*contacts(pieces.labels, pieces.region, ridge), strict=True):
         border = _Border(float(length), float(length * strength))
         nodes[int(first)].borders[int(second)] = border

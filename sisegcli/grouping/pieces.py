@@ -71,9 +71,8 @@ def find_pieces(
     """
     pairs = regions.astype(np.int64) * (int(clusters.max(initial=0)) + 1) + clusters
     pairs[regions == 0] = 0
-    _, dense = np.unique(pairs, return_inverse=True)
-    dense = dense.reshape(pairs.shape) + (0 if (regions == 0).any() else 1)
-    labels = cc3d.connected_components(dense.astype(np.uint32), connectivity=4).astype(np.int32)
+    small = pairs.astype(np.uint32 if int(pairs.max(initial=0)) < 2**32 else np.uint64)
+    labels = cc3d.connected_components(small, connectivity=4).astype(np.int32)
     labels = _absorb(labels, regions, smallest, least)
     return describe(labels, regions, categories, displacement)
 
@@ -189,8 +188,10 @@ def contacts(labels: Labels, region: Ints, boundary: Floats | None) -> tuple[Int
 def _gaps(regions: Ints) -> tuple[Ints, Ints]:
     """Find the shortest links between cells (indices of the flattened grid) that make regions connected."""
     parts = cc3d.connected_components(regions.astype(np.uint32), connectivity=4)
-    numbers, firsts = np.unique(parts, return_index=True)
-    holder, count = np.unique(regions.flat[firsts[numbers > 0]], return_counts=True)
+    flat = parts.ravel()
+    inside = np.zeros(int(flat.max(initial=0)) + 1, regions.dtype)
+    inside[flat] = regions.ravel()  # the region of each part
+    holder, count = np.unique(inside[1:], return_counts=True)
     links: list[tuple[int, int]] = []
     for region in holder[count > 1]:
         cells = np.argwhere(regions == region)

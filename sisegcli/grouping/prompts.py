@@ -115,7 +115,9 @@ def core_of(shape: NDArray[np.bool_], share: float) -> NDArray[np.uint8]:
     >>> core_of(np.ones((3, 5), bool), 0.5)[1].tolist()
     [0, 255, 255, 255, 0]
     """
-    depth = ndimage.distance_transform_edt(np.pad(shape, 1))[1:-1, 1:-1]
+    framed = np.zeros((shape.shape[0] + 2, shape.shape[1] + 2), bool)
+    framed[1:-1, 1:-1] = shape
+    depth = ndimage.distance_transform_edt(framed)[1:-1, 1:-1]
     return np.where(depth > share * depth.max(), 255, 0).astype(np.uint8)
 
 
@@ -145,9 +147,11 @@ def pair_up(pieces: Pieces, prompts: Sequence[Prompt], answers: Floats) -> dict[
         )
         rows, u = rows[(u >= 0) & (u < CELLS)], u[(u >= 0) & (u < CELLS)]
         columns, v = columns[(v >= 0) & (v < CELLS)], v[(v >= 0) & (v < CELLS)]
-        labels = pieces.labels[np.ix_(rows, columns)].ravel()
+        if not (len(rows) and len(columns)):
+            continue
+        labels = pieces.labels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].ravel()
         seen = np.bincount(labels, minlength=count)
-        total = np.bincount(labels, answer[np.ix_(u, v)].ravel(), count)
+        total = np.bincount(labels, answer[u][:, v].ravel(), count)
         others = np.flatnonzero((seen > 0) & (pieces.category == pieces.category[prompt.piece]))
         for other in others.tolist():
             if other not in (0, prompt.piece):

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+
+from sisegcli.grid import highest_around
 
 SURE_SHARE = 0.02
 """Share of the image from which size says nothing more about an instance."""
@@ -86,5 +87,5 @@ def outline_agreement(labels: NDArray[np.int32], boundary: NDArray[np.float32]) 
     outline &= labels > 0
     count = int(labels.max(initial=0)) + 1
     length = np.bincount(labels[outline], minlength=count)
-    total = np.bincount(labels[outline], ndimage.maximum_filter(boundary, 3)[outline], count)
+    total = np.bincount(labels[outline], highest_around(boundary, 1)[outline], count)
     return np.where(length > 0, total / np.maximum(length, 1), 1.0)

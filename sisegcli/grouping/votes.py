@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sisegcli.grid import highest_around
+from sisegcli.grouping.components import number_densely
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Ints = NDArray[np.integer[Any]]
@@ -46,14 +49,14 @@ def cluster_by_density(displacement: Floats, categories: Ints, *, sigma: float =
     [[1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]]
     """
     labels, count = np.zeros(categories.shape, np.int32), 0
-    window = 2 * max(1, round(sigma)) + 1
+    reach = max(1, round(sigma))
     for category in np.unique(categories[categories >= 0]):
         pixels = np.nonzero(categories == category)
         ends, votes = _votes(displacement, pixels)
         density = ndimage.gaussian_filter(votes, sigma, mode="constant")
-        summits = (density == ndimage.maximum_filter(density, size=window)) & (density >= peak * density.max())
+        summits = (density == highest_around(density, reach)) & (density >= peak * density.max())
         chosen = _nearest(ndimage.label(summits, np.ones((3, 3)))[0], ends)
-        numbers, dense = np.unique(chosen, return_inverse=True)
+        numbers, dense = number_densely(chosen)
         labels[pixels] = dense.astype(np.int32) + count + 1
         count += len(numbers)
     return labels
@@ -105,7 +108,7 @@ def cluster_by_weak_field(
         strong = sizes >= min(least, sizes[1:].max(initial=0))
         strong[0] = False
         chosen = _nearest(np.where(strong[groups], groups, 0), ends)
-        numbers, dense = np.unique(chosen, return_inverse=True)
+        numbers, dense = number_densely(chosen)
         labels[pixels] = dense.astype(np.int32) + count + 1
         count += len(numbers)
     return labels

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from sisegcli.devices import computes_in_bfloat16
 from sisegcli.network.edge_refiner import EdgeRefiner
+from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.membership import Membership
+from sisegcli.stages import stage
 from sisegcli.windows import CELLS, WINDOW, Window, cut_window
 
 Image8 = NDArray[np.uint8]
@@ -40,8 +42,9 @@ class Asker:
 
     def __init__(self, network: Membership, device: torch.device, *, batch_size: int = 16) -> None:
         self.network, self.device, self.batch_size = network, device, batch_size
-        self.half = computes_in_bfloat16(device)
+        self.half = infers_in_bfloat16(network, device)
 
+    @stage("membership")
     def ask(self, image: Image8, things: Image8, windows: Sequence[Window], prompts: Prompts) -> Floats:
         """Ask about prompts on one image.
 
@@ -62,9 +65,10 @@ class Asker:
             Logits of belonging to the prompt's object.
         """
         answers = [np.zeros((0, CELLS, CELLS), np.float32)]
+        photograph, mask = Image.fromarray(image), Image.fromarray(things)
         for first in range(0, len(windows), self.batch_size):
             part = slice(first, first + self.batch_size)
-            shown = _tensors(image, things, windows[part], prompts[part], self.device, smooth=True)
+            shown = _tensors(photograph, mask, windows[part], prompts[part], self.device, smooth=True)
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 answers.append(self.network(*shown).float()[:, 0].cpu().numpy())
         return np.concatenate(answers)
@@ -85,8 +89,9 @@ class Drawer:
 
     def __init__(self, network: EdgeRefiner, device: torch.device, *, batch_size: int = 16) -> None:
         self.network, self.device, self.batch_size = network, device, batch_size
-        self.half = computes_in_bfloat16(device)
+        self.half = infers_in_bfloat16(network, device)
 
+    @stage("edges")
     def draw(
         self, image: Image8, things: Image8, windows: Sequence[Window], instances: Prompts
     ) -> tuple[Floats, Floats]:
@@ -99,11 +104,12 @@ class Drawer:
         rough : (N,) array of float32
             Logits of its outline being rough.
         """
+        photograph, mask = Image.fromarray(image), Image.fromarray(things)
         logits, rough = [np.zeros((0, WINDOW // 2, WINDOW // 2), np.float32)], [np.zeros(0, np.float32)]
         for first in range(0, len(windows), self.batch_size):
             part = slice(first, first + self.batch_size)
             # Not smoothed, so that the outline keeps its own character.
-            shown = _tensors(image, things, windows[part], instances[part], self.device, smooth=False)
+            shown = _tensors(photograph, mask, windows[part], instances[part], self.device, smooth=False)
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 drawn, judged = self.network(*shown)
             logits.append(drawn.float()[:, 0].cpu().numpy())
@@ -112,7 +118,13 @@ class Drawer:
 
 
 def _tensors(
-    image: Image8, things: Image8, windows: Sequence[Window], shapes: Prompts, device: torch.device, *, smooth: bool
+    image: Image.Image,
+    things: Image.Image,
+    windows: Sequence[Window],
+    shapes: Prompts,
+    device: torch.device,
+    *,
+    smooth: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     pictures = np.stack([cut_window(image, w, fill=GREY, smooth=True) for w in windows])
     known = np.stack([cut_window(things, w, fill=0, smooth=smooth) for w in windows])

@@ -36,6 +36,12 @@ LITE0 = (
 )
 
 
+def same_padding(x: Tensor, kernel: int, stride: int) -> tuple[int, int]:
+    """Return how many rows and columns of padding make a convolution's output ceil(side / stride) large."""
+    height, width = (max((-(-s // stride) - 1) * stride + kernel - s, 0) for s in x.shape[-2:])
+    return height, width
+
+
 class SamePadConv2d(nn.Conv2d):
     """A convolution padded as TensorFlow pads: stride-2 layers get the odd pixel at the bottom and right."""
 
@@ -44,7 +50,7 @@ class SamePadConv2d(nn.Conv2d):
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride == 1:
             return F.conv2d(x, self.weight, None, 1, kernel // 2, 1, self.groups)
-        height, width = (max((-(-s // stride) - 1) * stride + kernel - s, 0) for s in x.shape[-2:])
+        height, width = same_padding(x, kernel, stride)
         if height % 2 == 0 and width % 2 == 0:
             return F.conv2d(x, self.weight, None, stride, (height // 2, width // 2), 1, self.groups)
         x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
@@ -111,7 +117,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, x: Tensor, extra: Tensor | None = None) -> list[Tensor]:
         """Map normalised images (N, 3, H, W) to features, finest first; `extra` is added to the level of stride 4."""
-        x = F.relu6(self._bn0(self._conv_stem(x)))
+        x = self._stem(x)
         levels: list[Tensor] = []
         for number, block in enumerate(self._blocks):
             x = block(x)
@@ -120,6 +126,9 @@ class EfficientNetLite(nn.Module):
                     x = x + extra
                 levels.append(x)
         return levels
+
+    def _stem(self, x: Tensor) -> Tensor:
+        return F.relu6(self._bn0(self._conv_stem(x)))
 
     def depths(self) -> list[nn.Module]:
         """Parts in order of depth, for freezing the first ones."""

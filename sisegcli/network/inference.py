@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import IGNORE
-from sisegcli.devices import computes_in_bfloat16
 from sisegcli.grid import STRIDE, resample
 from sisegcli.network.checkpoint import NetworkConfig
+from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.model import SisegNetwork, pad_to_alignment
+from sisegcli.stages import stage
 
 Image8 = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -34,8 +35,9 @@ class Predictor:
 
     def __init__(self, network: SisegNetwork, config: NetworkConfig, device: torch.device) -> None:
         self.network, self.config, self.device = network, config, device
-        self.half = computes_in_bfloat16(device)
+        self.half = infers_in_bfloat16(network, device)
 
+    @stage("forward")
     def predict(self, images: Sequence[Image8], things: Sequence[NDArray[np.int8]]) -> list[tuple[Floats, Floats]]:
         """Predict a batch; images whose padded sizes agree go through the network together.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
@@ -16,11 +16,13 @@ from sisegcli.errors import SisegError
 from sisegcli.instances import Segmentation
 from sisegcli.methods import Method, build_method, needs_images
 from sisegcli.running.interrupts import Interrupts
+from sisegcli.running.lanes import map_in_lanes
 from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
 from sisegcli.running.reading import Sample, map_ahead, read_sample
 from sisegcli.running.summary import Summary
+from sisegcli.stages import STAGES, profiled
 
 NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other", "none"}
 """Names, in category lists, of what is no category."""
@@ -32,7 +34,7 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
     """Convert a folder of images and semantic masks to instances.
 
     Whatever cannot be read, paired or written is listed in the summary, and everything else is converted. On Ctrl-C
-    the image at hand is finished and the outputs are closed with all images until then.
+    the batches at hand are finished and the outputs are closed with all images until then.
 
     Parameters
     ----------
@@ -69,7 +71,10 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
     for note in _notes(options, categories):
         summary.notes.append(note)
         listener.noticed(note)
-    with ThreadPoolExecutor(options.workers, thread_name_prefix="sisegcli") as pool:
+    with (
+        profiled(options.profile) as stages,
+        ThreadPoolExecutor(options.workers, thread_name_prefix="sisegcli") as pool,
+    ):
         outputs = Outputs(
             options.output,
             categories,
@@ -97,6 +102,7 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
         else:
             outputs.abort()
     summary.seconds = time.perf_counter() - start
+    summary.stages = {name: stages[name] for name in STAGES if name in stages}
     return summary
 
 
@@ -132,8 +138,17 @@ def _work(
     looks = needs_images(method)
     read = partial(read_sample, masks=masks, decode=looks or options.overlay)
     size = options.batch_size if looks else 1
+    samples = map_ahead(read, layout.pairs, pool, size + options.workers)
+    for done in map_in_lanes(partial(_segment, method), _batches(samples, size, interrupts), method):
+        yield from done
+
+
+def _batches(
+    samples: Iterable[Sample | Problem], size: int, interrupts: Interrupts
+) -> Iterator[Sequence[Sample] | Problem]:
+    """Put samples together; what could not be read comes alone. After an interrupt there are no more."""
     batch: list[Sample] = []
-    for sample in map_ahead(read, layout.pairs, pool, size + options.workers):
+    for sample in samples:
         if interrupts.noted:
             return
         if isinstance(sample, Problem):
@@ -141,30 +156,27 @@ def _work(
             continue
         batch.append(sample)
         if len(batch) == size:
-            yield from _segment(method, batch)
+            yield batch
             batch = []
-    if not interrupts.noted:
-        yield from _segment(method, batch)
+    if batch and not interrupts.noted:
+        yield batch
 
 
-def _segment(method: Method, batch: Sequence[Sample]) -> Iterator[Done]:
+def _segment(method: Method, batch: Sequence[Sample] | Problem) -> list[Done]:
     """Segment a batch; if it fails, halve it until only the images that fail alone are left as problems."""
-    if not batch:
-        return
+    if isinstance(batch, Problem):
+        return [batch]
     try:
         found = method.segment([sample.image for sample in batch], [sample.mask for sample in batch])
     except Exception as error:
         if not (isinstance(error, SisegError) or _out_of_memory(error)):
             raise
         if len(batch) == 1:
-            yield Problem(batch[0].pair.image, _sentence(batch[0], error))
-            return
+            return [Problem(batch[0].pair.image, _sentence(batch[0], error))]
     else:
-        yield from zip(batch, found, strict=True)
-        return
+        return list(zip(batch, found, strict=True))
     half = len(batch) // 2
-    yield from _segment(method, batch[:half])
-    yield from _segment(method, batch[half:])
+    return _segment(method, batch[:half]) + _segment(method, batch[half:])
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -52,6 +52,8 @@ class ConvertOptions:
     out : Path, optional
         The output folder; by default ``NAME-instances`` in the current folder, NAME being the input folder's name (or
         beside the input folder, where the current folder lies in it).
+    profile : bool
+        Whether the time of each stage is measured.
     overwrite : bool
         Whether outputs that exist already may be replaced.
     """
@@ -77,6 +79,7 @@ class ConvertOptions:
     batch_size: int = 8
     workers: int = field(default_factory=_few_threads)
     out: Path | None = None
+    profile: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:

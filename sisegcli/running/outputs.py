@@ -15,6 +15,7 @@ from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
 from sisegcli.running.overlays import Overlays
 from sisegcli.running.reading import Sample
+from sisegcli.stages import stage
 
 
 def check_apart(out: Path, layout: Layout) -> None:
@@ -74,6 +75,7 @@ class Outputs:
             self.abort()
             raise
 
+    @stage("encode")
     def add(self, sample: Sample, segmentation: Segmentation) -> Problem | None:
         """Write one image, or tell why it can't be written."""
         try:
@@ -86,6 +88,7 @@ class Outputs:
             self._overlays.add(sample, segmentation)
         return None
 
+    @stage("encode")
     def close(self) -> tuple[list[Path], list[Problem]]:
         """Finish all outputs; return the files and folders written, and what went wrong on the way."""
         problems = self._overlays.finish() if self._overlays else []

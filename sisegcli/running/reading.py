@@ -15,6 +15,7 @@ from sisegcli.data.images import image_size, read_image
 from sisegcli.data.layouts import Pair, Problem
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import ImageError, SisegError
+from sisegcli.stages import stage
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,6 +35,7 @@ class Sample:
         return self.mask.shape[0], self.mask.shape[1]
 
 
+@stage("decode")
 def read_sample(pair: Pair, masks: MaskReader, *, decode: bool = True) -> Sample | Problem:
     """Read a pair, or tell why it can't be read.
 

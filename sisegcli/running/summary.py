@@ -39,6 +39,8 @@ class Summary:
         What could not be done, a sentence each.
     notes : list of str
         What is no problem, but worth knowing.
+    stages : dict
+        Seconds of each stage, in all threads together, where that was asked for.
     interrupted : bool
         Whether the run was stopped early; what was converted until then is in the outputs.
     """
@@ -54,6 +56,7 @@ class Summary:
     outputs: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
 
     def count(self, segmentation: Segmentation, categories: Categories) -> None:
@@ -90,6 +93,7 @@ class Summary:
             "removed": {"instances": self.removed, "pixels": self.removed_pixels},
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
+            **({"stages": {name: round(seconds, 3) for name, seconds in self.stages.items()}} if self.stages else {}),
             "outputs": [str(path) for path in self.outputs],
             "problems": [{"path": str(problem.path), "sentence": problem.sentence} for problem in self.problems],
             "notes": self.notes,
