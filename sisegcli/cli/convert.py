@@ -109,6 +109,14 @@ def convert(
         int | None,
         typer.Option(min=1, metavar="N", help="Threads that read ahead; by default up to 4.", rich_help_panel=RUNNING),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Convert only part I of N, each with an --out of its own; sisegcli merge joins them.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
 ) -> None:
     """Convert images and semantic masks to object instances.
 
@@ -118,6 +126,7 @@ def convert(
     from sisegcli.cli.console import Console, ConvertProgress
     from sisegcli.running.convert import convert as run
     from sisegcli.running.options import ConvertOptions
+    from sisegcli.running.shards import Shard
 
     chosen = ConvertOptions(
         root=root,
@@ -141,6 +150,7 @@ def convert(
         min_score=min_score,
         device=device,
         batch_size=batch_size,
+        shard=None if shard is None else Shard.parse(shard),
         **({} if workers is None else {"workers": workers}),
     )
     console = Console(as_json)

@@ -20,6 +20,7 @@ from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
 from sisegcli.running.reading import Sample, map_ahead, read_sample
+from sisegcli.running.shards import ShardRecord, take_part
 from sisegcli.running.summary import Summary
 
 NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other", "none"}
@@ -64,6 +65,10 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
     colours = read_colour_table(options.colours) if options.colours else None
     masks = MaskReader(options.background, options.ignore, colours)
     check_apart(options.output, layout)
+    record = None
+    if options.shard is not None:
+        record = ShardRecord.begin(options.shard, layout, options)
+        layout = take_part(layout, options.shard, options.batch_size if options.method == "siseg" else 1)
     listener.found(layout, options.output)
     summary = Summary(layout.description, options.method, found=len(layout.pairs), problems=list(layout.problems))
     for note in _notes(options, categories):
@@ -96,6 +101,8 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
             summary.problems += problems
         else:
             outputs.abort()
+    if record is not None:
+        record.finish(summary, options.output)
     summary.seconds = time.perf_counter() - start
     return summary
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sisegcli.errors import OptionError
+from sisegcli.running.shards import Shard
 
 
 def _few_threads() -> int:
@@ -54,6 +55,8 @@ class ConvertOptions:
         beside the input folder, where the current folder lies in it).
     overwrite : bool
         Whether outputs that exist already may be replaced.
+    shard : Shard, optional
+        Which part of the pairs to convert; all by default.
     """
 
     root: Path | None = None
@@ -78,6 +81,7 @@ class ConvertOptions:
     workers: int = field(default_factory=_few_threads)
     out: Path | None = None
     overwrite: bool = False
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         if self.polygons and "coco" not in self.to:
