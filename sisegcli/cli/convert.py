@@ -40,7 +40,7 @@ def convert(
         typer.Argument(
             metavar="DIR",
             help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, or flat pairs. Not needed with "
-            "both --images and --masks.",
+            "both --images and --masks. Folders may be URLs: s3://, gs://, https://.",
             show_default=False,
         ),
     ] = None,
@@ -124,7 +124,7 @@ def convert(
     Ctrl-C keeps all images that are done (exit code 130).
     """
     from sisegcli.cli.console import Console, ConvertProgress
-    from sisegcli.running.convert import convert as run
+    from sisegcli.running.anywhere import convert_anywhere as run
     from sisegcli.running.options import ConvertOptions
     from sisegcli.running.shards import Shard
 

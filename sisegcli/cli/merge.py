@@ -30,7 +30,7 @@ def merge(
     What the shards could not convert is listed again (exit code 1).
     """
     from sisegcli.cli.console import Console
-    from sisegcli.running.merge import merge as run
+    from sisegcli.running.anywhere import merge_anywhere as run
 
     summary = run(folders, out, partial=partial, overwrite=overwrite)
     Console(as_json).show_merged(summary)

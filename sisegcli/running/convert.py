@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
 from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
-from sisegcli.data.layouts import Layout, Problem, find_pairs
+from sisegcli.data.layouts import Layout, Pair, Problem, find_pairs
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError
 from sisegcli.instances import Segmentation
@@ -27,9 +27,16 @@ NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other
 """Names, in category lists, of what is no category."""
 
 Done = tuple[Sample, Segmentation] | Problem
+Read = Callable[[Pair], Sample | Problem]
 
 
-def convert(options: ConvertOptions, listener: Listener | None = None, method: Method | None = None) -> Summary:
+def convert(
+    options: ConvertOptions,
+    listener: Listener | None = None,
+    method: Method | None = None,
+    *,
+    fetch: Callable[[Read], Read] | None = None,
+) -> Summary:
     """Convert a folder of images and semantic masks to instances.
 
     Whatever cannot be read, paired or written is listed in the summary, and everything else is converted. On Ctrl-C
@@ -43,6 +50,8 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
         Hears how it goes.
     method : Method, optional
         Used instead of building the one that the options name.
+    fetch : callable, optional
+        Makes the reader of pairs fetch them from elsewhere first.
 
     Returns
     -------
@@ -88,7 +97,7 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
         try:
             method = method or _build(options, categories)
             with Interrupts(listener.stopping) as interrupts:
-                for done in _work(options, layout, masks, method, pool, interrupts):
+                for done in _work(options, layout, masks, method, pool, interrupts, fetch):
                     _settle(done, outputs, summary, categories)
                     listener.advanced(1)
             summary.interrupted = interrupts.noted
@@ -133,11 +142,18 @@ def _build(options: ConvertOptions, categories: Categories) -> Method:
 
 
 def _work(
-    options: ConvertOptions, layout: Layout, masks: MaskReader, method: Method, pool: Executor, interrupts: Interrupts
+    options: ConvertOptions,
+    layout: Layout,
+    masks: MaskReader,
+    method: Method,
+    pool: Executor,
+    interrupts: Interrupts,
+    fetch: Callable[[Read], Read] | None,
 ) -> Iterator[Done]:
     """Read and segment all pairs in batches, until an interrupt is noted."""
     looks = needs_images(method)
-    read = partial(read_sample, masks=masks, decode=looks or options.overlay)
+    read: Read = partial(read_sample, masks=masks, decode=looks or options.overlay)
+    read = fetch(read) if fetch else read
     size = options.batch_size if looks else 1
     batch: list[Sample] = []
     for sample in map_ahead(read, layout.pairs, pool, size + options.workers):
