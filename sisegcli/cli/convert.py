@@ -27,6 +27,13 @@ class MethodName(str, Enum):
     watershed = "watershed"
 
 
+class Engine(str, Enum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Edges(str, Enum):
     """What the walk may move."""
 
@@ -117,6 +124,17 @@ def convert(
             rich_help_panel=RUNNING,
         ),
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="local: this machine. ray: a Ray cluster.", rich_help_panel=RUNNING)
+    ] = Engine.local,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The Ray cluster; by default the one of this machine, or one started for the run.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
 ) -> None:
     """Convert images and semantic masks to object instances.
 
@@ -151,6 +169,8 @@ def convert(
         device=device,
         batch_size=batch_size,
         shard=None if shard is None else Shard.parse(shard),
+        engine=engine.value,
+        ray_address=ray_address,
         **({} if workers is None else {"workers": workers}),
     )
     console = Console(as_json)

@@ -95,9 +95,16 @@ def convert(
             ahead=2 * options.workers,
         )
         try:
-            method = method or _build(options, categories)
-            with Interrupts(listener.stopping) as interrupts:
-                for done in _work(options, layout, masks, method, pool, interrupts, fetch):
+            interrupts = Interrupts(listener.stopping)
+            if options.engine == "ray" and method is None:
+                from sisegcli.running.on_ray import work_on_ray
+
+                results = work_on_ray(options, layout, categories, masks, interrupts, fetch)
+            else:
+                method = method or build(options, categories)
+                results = work(options, layout, masks, method, pool, interrupts, fetch)
+            with interrupts:
+                for done in results:
                     _settle(done, outputs, summary, categories)
                     listener.advanced(1)
             summary.interrupted = interrupts.noted
@@ -128,7 +135,8 @@ def _notes(options: ConvertOptions, categories: Categories) -> Iterator[str]:
             )
 
 
-def _build(options: ConvertOptions, categories: Categories) -> Method:
+def build(options: ConvertOptions, categories: Categories) -> Method:
+    """Build the method that the options name."""
     return build_method(
         options.method,
         categories=categories,
@@ -141,7 +149,7 @@ def _build(options: ConvertOptions, categories: Categories) -> Method:
     )
 
 
-def _work(
+def work(
     options: ConvertOptions,
     layout: Layout,
     masks: MaskReader,

@@ -57,6 +57,10 @@ class ConvertOptions:
         Whether outputs that exist already may be replaced.
     shard : Shard, optional
         Which part of the pairs to convert; all by default.
+    engine : str
+        ``local``: this process. ``ray``: a Ray cluster.
+    ray_address : str, optional
+        The cluster; by default the one that this machine is part of, or one that is started on it for the run.
     """
 
     root: Path | None = None
@@ -82,6 +86,8 @@ class ConvertOptions:
     out: Path | None = None
     overwrite: bool = False
     shard: Shard | None = None
+    engine: str = "local"
+    ray_address: str | None = None
 
     def __post_init__(self) -> None:
         if self.polygons and "coco" not in self.to:
@@ -90,6 +96,8 @@ class ConvertOptions:
             raise OptionError("Nothing would be written; choose a format with --to, or --overlay.")
         if self.edges == "refine" and not self.refine:
             raise OptionError("--edges refine is done by the walk that --no-refine skips; leave one of them out.")
+        if self.ray_address is not None and self.engine != "ray":
+            raise OptionError("--ray-address is about a Ray cluster; add --engine ray.")
         if self.method != "siseg":
             network_only = {
                 "--weights": self.weights != "default",

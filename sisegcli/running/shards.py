@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RECORD = "shard.json"
 """Name of a shard's record in its output folder."""
 
-_NO_SETTINGS = {"root", "images", "masks", "out", "overwrite", "workers", "device", "shard"}
+_NO_SETTINGS = {"root", "images", "masks", "out", "overwrite", "workers", "device", "shard", "engine", "ray_address"}
 """Options that may differ from shard to shard."""
 
 
