@@ -20,10 +20,11 @@ from sisegcli.network.backbone import Backbone
 from sisegcli.network.checkpoint import NetworkConfig, save_checkpoint
 from sisegcli.network.model import SisegNetwork
 from sisegcli.training.listener import TrainListener
-from sisegcli.training.loader import Batch, batches
+from sisegcli.training.loader import Batch, batches, no_questions
 from sisegcli.training.losses import centre_loss, membership_loss, pair_loss
 from sisegcli.training.options import Recipe, TrainOptions
 from sisegcli.training.pairs import Shift, pair_offsets
+from sisegcli.training.processes import ALONE, Processes
 from sisegcli.training.samples import SampleMaker
 from sisegcli.training.state import Average, read_state, save_state
 
@@ -52,6 +53,8 @@ class Trainer:
         Where to train.
     listener : TrainListener
         Hears how it goes.
+    processes : Processes
+        Those that train together; this one takes its part of every batch.
     """
 
     def __init__(
@@ -63,10 +66,13 @@ class Trainer:
         options: TrainOptions,
         device: torch.device,
         listener: TrainListener,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.network: SisegNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config, self.maker, self.recipe, self.options = config, maker, recipe, options
         self.device, self.listener = device, listener
+        processes.share(self.network)
         freeze(network.backbone, recipe.frozen)
         self.average = Average(self.network)
         backbone = [p for p in network.backbone.parameters() if p.requires_grad]  # type: ignore[attr-defined]
@@ -158,7 +164,10 @@ class Trainer:
             batch_size=recipe.batch_size,
             workers=self.options.workers,
             pin=self.device.type == "cuda",
+            part=self.processes.rank,
+            parts=self.processes.size,
         )
+        stream = self.processes.together(stream, len(self.maker), self.device)
         train_mode(self.network)
         while self.progress() < 1.0:
             started = time.monotonic()
@@ -167,7 +176,7 @@ class Trainer:
                 self.listener.problem(sentence)
             losses = self._learn(batch.to(self.device))
             self.step, self.following = self.step + 1, batch.following
-            self.elapsed += time.monotonic() - started
+            self.elapsed += self.processes.of_first(time.monotonic() - started, self.device)
             for name, value in losses.items():
                 self.means[name] = value if name not in self.means else 0.98 * self.means[name] + 0.02 * value
             yield self.means
@@ -179,25 +188,43 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             displacement, boundary = self.network(batch.images, batch.guides if self.network.guided else None)
         terms = self._losses(displacement, boundary, batch)
-        asked = batch.questions
-        if self.network.membership is not None and asked is not None:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                answers = self.network.membership(asked.windows, asked.things, asked.prompts)
-            terms["membership"] = membership_loss(answers, asked.members, asked.weights, asked.doubtful)
+        if (answered := self._ask(batch)) is not None:
+            terms["membership"] = answered
         loss = torch.stack(list(terms.values())).sum()
-        if not bool(torch.isfinite(loss)):
+        told = self.processes.sum(torch.stack([loss, *terms.values()]).detach())
+        if not bool(torch.isfinite(told[0])):
             weights = self.options.out / "weights.safetensors"
             way = f"go on from {weights} by --start, with" if weights.exists() else "start again with"
             raise SisegError(f"The loss is no longer a number at step {self.step}; {way} a smaller --lr.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.processes.sum_gradients(list(self.network.parameters()))
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.update(self.network)
         things = batch.labels > 0
-        self.field_sum += (displacement.detach().float() * things[:, None]).sum((0, 2, 3)).cpu().double()
-        self.field_count += float(things.sum())
-        return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+        field = (displacement.detach().float() * things[:, None]).sum((0, 2, 3))
+        self.field_sum += self.processes.sum(field).cpu().double()
+        self.field_count += float(self.processes.sum(things.sum()))
+        return dict(zip(("loss", *terms), told.tolist(), strict=True))
+
+    def _ask(self, batch: Batch) -> Tensor | None:
+        """Return the loss of the membership network; None if nobody has a question."""
+        network, asked = self.network.membership, batch.questions
+        if network is None:
+            return None
+        mine = 0 if asked is None else len(asked.windows)
+        everybody = int(self.processes.sum(torch.tensor(mine, device=self.device)))
+        if not everybody:
+            return None
+        if asked is None:
+            asked = no_questions(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            answers = network(asked.windows, asked.things, asked.prompts)
+        if not mine:
+            none: Tensor = answers.float().sum()
+            return none
+        return membership_loss(answers, asked.members, asked.weights, asked.doubtful) * (mine / everybody)
 
     def _losses(self, displacement: Tensor, boundary: Tensor, batch: Batch) -> dict[str, Tensor]:
         offsets = pair_offsets(self.recipe.radius)
@@ -205,7 +232,9 @@ class Trainer:
         chosen = np.random.default_rng((self.options.seed, self.step)).permutation(len(offsets))[:SHIFTS_A_STEP]
         shifts = [Shift(*offsets[number]) for number in chosen]
         doubtful = batch.doubtful if self.recipe.by_object else None
-        pairs = pair_loss(displacement, boundary, batch.labels, shifts, doubtful=doubtful)
+        pairs = pair_loss(
+            displacement, boundary, batch.labels, shifts, doubtful=doubtful, everywhere=self.processes.sum
+        )
         if not self.recipe.by_object:
             return {
                 "object_displacement": pairs.object_displacement,
@@ -213,7 +242,9 @@ class Trainer:
                 "boundary": pairs.boundary,
             }
         weight = (batch.labels > 0).float() * torch.where(batch.doubtful, 0.5, 1.0)
-        centre = centre_loss(displacement, batch.centres, batch.size, weight, batch.doubtful)
+        centre = centre_loss(
+            displacement, batch.centres, batch.size, weight, batch.doubtful, everywhere=self.processes.sum
+        )
         return {"centre": centre, "object_displacement": 0.05 * pairs.object_displacement, "boundary": pairs.boundary}
 
 
