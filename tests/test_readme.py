@@ -1,4 +1,4 @@
-"""The README names only what exists: commands, options, their values, files, extras and Python names."""
+"""The README names only what exists, and so do the sessions in docs/scale.md: commands, options, their values, files, extras and Python names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ else:
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCALE = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
 
 SESSIONS: list[str] = [
     line
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    for block in re.findall(r"```console\n(.*?)```", README + SCALE, re.DOTALL)
     for line in re.findall(r"^\$ (sisegcli .*)$", block, re.MULTILINE)
 ]
 
