@@ -1,4 +1,7 @@
-"""The README names only what exists, and so do the sessions in docs/scale.md: commands, options, their values, files, extras and Python names."""
+"""The README names only what exists: commands, options, their values, files, extras and Python names.
+
+So do the sessions in docs/scale.md.
+"""
 
 from __future__ import annotations
 

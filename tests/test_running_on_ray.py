@@ -64,7 +64,7 @@ def test_a_cluster_of_two_one_of_which_dies(tmp_path, monkeypatch):
     convert(ConvertOptions(out=tmp_path / "local-network", **shared))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "RAY_USAGE_STATS_ENABLED": "0"}
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "died").exists()
     found = json.loads((tmp_path / "summary.json").read_text())

@@ -49,7 +49,7 @@ def convert(
     listener : Listener, optional
         Hears how it goes.
     method : Method, optional
-        Used instead of building the one that the options name.
+        Used instead of building the one that the options name; this process does the work then.
     fetch : callable, optional
         Makes the reader of pairs fetch them from elsewhere first.
 

@@ -164,7 +164,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
     joined = ray.is_initialized()
     try:
         if not joined:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise OptionError(f"There is no Ray cluster at {address or 'hand'} ({error}); check --ray-address.") from error
     try:
