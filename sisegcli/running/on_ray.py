@@ -165,7 +165,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
     try:
         if not joined:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises plain ones, too
         raise OptionError(f"There is no Ray cluster at {address or 'hand'} ({error}); check --ray-address.") from error
     try:
         with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
