@@ -20,6 +20,7 @@ import plan
 import pytest
 import quality
 import result_tables
+import scale
 import torch
 from candidates import Cut, auc, find_cuts
 from ideal_fields import ideal_fields
@@ -355,7 +356,27 @@ def test_an_image_that_cannot_be_read_is_named(data: Path, capsys: pytest.Captur
     assert "x.png" in capsys.readouterr().err
 
 
+def test_processor_time_is_that_of_the_program() -> None:
+    _, memory, printed = scale.processor_seconds(["-c", "print(7)"])
+    busy, _, _ = scale.processor_seconds(["-c", "import time\nwhile time.process_time() < 0.5: pass"])
+    assert printed == "7\n"
+    assert busy >= 0.5
+    assert 1e6 < memory < 1e9
+    with pytest.raises(SystemExit, match="ended with code 3"):
+        scale.processor_seconds(["-c", "import sys; sys.exit(3)"])
+
+
+def test_costs_grow_with_the_number_of_images() -> None:
+    costs = scale.Costs(2, 0.36, 0.01, 5e8, 1e5, 2e3, 5e3, 1e-5, 1e3, 1e-4)
+    table = {name: figures for name, *figures in scale.rows(costs, [1e6, 1e8])}
+    assert table["core hours"] == ["100", "10,000"]
+    assert table["`instances.json`"] == ["2 GB", "200 GB"]
+    assert table["finding the pairs, each shard"] == ["10 s", "17 min"]
+    assert table["shards of seven hours"] == ["15", "1,429"]
+
+
 def test_doctests() -> None:
+    assert doctest.testmod(scale) == (0, 2)
     assert doctest.testmod(result_tables) == (0, 1)
     assert doctest.testmod(ceiling) == (0, 3)
     assert doctest.testmod(candidates) == (0, 2)

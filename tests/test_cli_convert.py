@@ -198,7 +198,7 @@ def test_an_interrupt_is_a_sentence_and_code_130(invoke, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sisegcli.running.convert.convert", interrupted)
+    monkeypatch.setattr("sisegcli.running.anywhere.convert", interrupted)
     result = invoke(write_folders(tmp_path / "set", {"a": ONE_CAT}), code=130)
     assert result.stderr == "Interrupted; nothing unfinished was left behind.\n"
 

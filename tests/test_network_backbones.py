@@ -12,7 +12,7 @@ from sisegcli.network.efficientnet_lite import EfficientNetLite, SamePadConv2d, 
 from sisegcli.network.heads import CBR, DFM, pool_guide
 from sisegcli.network.model import SisegNetwork, pad_to_alignment
 from sisegcli.network.resnet import ResNet
-from sisegcli.training.loop import freeze, train_mode
+from sisegcli.training.freezing import freeze, train_mode
 from sisegcli.training.losses import pair_loss
 from sisegcli.training.pairs import Shift, pair_offsets
 

@@ -21,8 +21,9 @@ from sisegcli.network.checkpoint import NetworkConfig, build_network, load_check
 from sisegcli.network.efficientnet_lite import EfficientNetLite
 from sisegcli.segmenter import Segmenter
 from sisegcli.training import loop, objects, run, validation
+from sisegcli.training.freezing import train_mode
 from sisegcli.training.listener import TrainListener
-from sisegcli.training.loop import Trainer, train_mode
+from sisegcli.training.loop import Trainer
 from sisegcli.training.losses import PairLoss
 from sisegcli.training.options import RECIPES, TrainOptions
 from sisegcli.training.run import train

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from sisegcli import __version__
 from sisegcli.cli.convert import convert
 from sisegcli.cli.evaluate import evaluate
+from sisegcli.cli.merge import merge
 from sisegcli.cli.options import INTERRUPTED
 from sisegcli.cli.train import train
 from sisegcli.errors import SisegError
@@ -58,7 +59,7 @@ def _options(
     pass
 
 
-for _command in (convert, train, evaluate):
+for _command in (convert, merge, train, evaluate):
     app.command(context_settings=HELP_NAMES)(_command)
 
 

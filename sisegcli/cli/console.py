@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,8 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextCol
 from rich.table import Table
 from rich.text import Text
 
-from sisegcli.data.layouts import Layout
+from sisegcli.data.layouts import Layout, Problem
 from sisegcli.running.listener import Listener
+from sisegcli.running.merge import MergeSummary
 from sisegcli.running.summary import Summary
 
 SHOWN_PROBLEMS = 20
@@ -63,12 +65,25 @@ class Console:
             self.out.print(_categories(summary))
         for line in _facts(summary):
             self.tell(line)
-        if summary.problems:
-            self.say(f"{count(len(summary.problems), 'problem')}:")
-        for problem in summary.problems[:SHOWN_PROBLEMS]:
+        self._list(summary.problems)
+
+    def show_merged(self, summary: MergeSummary) -> None:
+        """Print what came of joining."""
+        if self.as_json:
+            self.print_json(summary.to_json())
+            return
+        self.tell(f"{count(summary.folders, 'folder')} joined: {count(summary.images, 'image')}.")
+        for path in summary.outputs:
+            self.tell(f"Written: {path}")
+        self._list(summary.problems)
+
+    def _list(self, problems: Sequence[Problem]) -> None:
+        if problems:
+            self.say(f"{count(len(problems), 'problem')}:")
+        for problem in problems[:SHOWN_PROBLEMS]:
             self.say(f"  {problem.sentence}")
-        if len(summary.problems) > SHOWN_PROBLEMS:
-            self.say(f"  … and {len(summary.problems) - SHOWN_PROBLEMS} more; --json lists them all.")
+        if len(problems) > SHOWN_PROBLEMS:
+            self.say(f"  … and {len(problems) - SHOWN_PROBLEMS} more; --json lists them all.")
 
 
 class _Speed(TextColumn):

@@ -27,6 +27,13 @@ class MethodName(str, Enum):
     watershed = "watershed"
 
 
+class Engine(str, Enum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
 class Edges(str, Enum):
     """Whether outer edges may move."""
 
@@ -41,7 +48,7 @@ def convert(
         typer.Argument(
             metavar="DIR",
             help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, or flat pairs. Not needed with "
-            "both --images and --masks.",
+            "both --images and --masks. Folders may be URLs: s3://, gs://, https://.",
             show_default=False,
         ),
     ] = None,
@@ -114,6 +121,25 @@ def convert(
         bool,
         typer.Option("--profile", help="Also print how long each stage took.", rich_help_panel=RUNNING),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Convert only part I of N, each with an --out of its own; sisegcli merge joins them.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="local: this machine. ray: a Ray cluster.", rich_help_panel=RUNNING)
+    ] = Engine.local,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The Ray cluster; by default the one of this machine, or one started for the run.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
 ) -> None:
     """Convert images and semantic masks to object instances.
 
@@ -121,9 +147,10 @@ def convert(
     Ctrl-C keeps all images that are done (exit code 130).
     """
     from sisegcli.cli.console import Console, ConvertProgress
-    from sisegcli.running.convert import convert as run
+    from sisegcli.running.anywhere import convert_anywhere as run
     from sisegcli.running.memory import keep_freed_memory
     from sisegcli.running.options import ConvertOptions
+    from sisegcli.running.shards import Shard
 
     chosen = ConvertOptions(
         root=root,
@@ -148,6 +175,9 @@ def convert(
         device=device,
         batch_size=batch_size,
         profile=profile,
+        shard=None if shard is None else Shard.parse(shard),
+        engine=engine.value,
+        ray_address=ray_address,
         **({} if workers is None else {"workers": workers}),
     )
     keep_freed_memory()

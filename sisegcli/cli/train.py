@@ -123,10 +123,12 @@ def train(
     """Train the network on images and semantic masks alone.
 
     Ctrl-C saves the run, and --resume goes on with it. Options left out are up to the recipe.
+    torchrun --nproc-per-node N -m -- sisegcli train … trains on N processes, each with its part of every batch.
     """
     from sisegcli.cli.console import Console
     from sisegcli.cli.train_progress import TrainProgress, show_training
     from sisegcli.training.options import TrainOptions
+    from sisegcli.training.processes import Processes
     from sisegcli.training.run import train as run
 
     chosen = TrainOptions(
@@ -159,6 +161,9 @@ def train(
         overwrite=overwrite,
         save_every=save_every,
     )
+    if not Processes.started().first:
+        run(chosen)  # the first process does the talking
+        return
     console = Console(as_json)
     with TrainProgress(console) as progress:
         summary = run(chosen, progress)

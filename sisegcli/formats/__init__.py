@@ -5,6 +5,7 @@ files    files that appear whole or not at all
 coco     COCO's ``instances.json``: writer and reader; with `polygons` (masks to exact polygons) and
          `run_lengths` (any of COCO's segmentations to run-length codes)
 voc      indexed PNGs in VOC's folders: writer and reader
+joining  several outputs of these writers into one
 overlay  pictures for people: instances outlined and named; `colour_wheel` colours displacement fields
 
 A new format is one new file and one line in `WRITERS`.

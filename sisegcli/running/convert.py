@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
 from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
-from sisegcli.data.layouts import Layout, Problem, find_pairs
+from sisegcli.data.layouts import Layout, Pair, Problem, find_pairs
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError
 from sisegcli.instances import Segmentation
@@ -21,6 +21,7 @@ from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
 from sisegcli.running.reading import Sample, map_ahead, read_sample
+from sisegcli.running.shards import ShardRecord, take_part
 from sisegcli.running.summary import Summary
 from sisegcli.stages import STAGES, profiled
 
@@ -28,9 +29,16 @@ NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other
 """Names, in category lists, of what is no category."""
 
 Done = tuple[Sample, Segmentation] | Problem
+Read = Callable[[Pair], Sample | Problem]
 
 
-def convert(options: ConvertOptions, listener: Listener | None = None, method: Method | None = None) -> Summary:
+def convert(
+    options: ConvertOptions,
+    listener: Listener | None = None,
+    method: Method | None = None,
+    *,
+    fetch: Callable[[Read], Read] | None = None,
+) -> Summary:
     """Convert a folder of images and semantic masks to instances.
 
     Whatever cannot be read, paired or written is listed in the summary, and everything else is converted. On Ctrl-C
@@ -43,7 +51,9 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
     listener : Listener, optional
         Hears how it goes.
     method : Method, optional
-        Used instead of building the one that the options name.
+        Used instead of building the one that the options name; this process does the work then.
+    fetch : callable, optional
+        Makes the reader of pairs fetch them from elsewhere first.
 
     Returns
     -------
@@ -66,6 +76,10 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
     colours = read_colour_table(options.colours) if options.colours else None
     masks = MaskReader(options.background, options.ignore, colours)
     check_apart(options.output, layout)
+    record = None
+    if options.shard is not None:
+        record = ShardRecord.begin(options.shard, layout, options)
+        layout = take_part(layout, options.shard, options.batch_size if options.method == "siseg" else 1)
     listener.found(layout, options.output)
     summary = Summary(layout.description, options.method, found=len(layout.pairs), problems=list(layout.problems))
     for note in _notes(options, categories):
@@ -86,9 +100,16 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
             ahead=2 * options.workers,
         )
         try:
-            method = method or _build(options, categories)
-            with Interrupts(listener.stopping) as interrupts:
-                for done in _work(options, layout, masks, method, pool, interrupts):
+            interrupts = Interrupts(listener.stopping)
+            if options.engine == "ray" and method is None:
+                from sisegcli.running.on_ray import work_on_ray
+
+                results = work_on_ray(options, layout, categories, masks, interrupts, fetch)
+            else:
+                method = method or build(options, categories)
+                results = work(options, layout, masks, method, pool, interrupts, fetch)
+            with interrupts:
+                for done in results:
                     _settle(done, outputs, summary, categories)
                     listener.advanced(1)
             summary.interrupted = interrupts.noted
@@ -101,6 +122,8 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
             summary.problems += problems
         else:
             outputs.abort()
+    if record is not None:
+        record.finish(summary, options.output)
     summary.seconds = time.perf_counter() - start
     summary.stages = {name: stages[name] for name in STAGES if name in stages}
     return summary
@@ -118,7 +141,8 @@ def _notes(options: ConvertOptions, categories: Categories) -> Iterator[str]:
             )
 
 
-def _build(options: ConvertOptions, categories: Categories) -> Method:
+def build(options: ConvertOptions, categories: Categories) -> Method:
+    """Build the method that the options name."""
     return build_method(
         options.method,
         categories=categories,
@@ -131,12 +155,19 @@ def _build(options: ConvertOptions, categories: Categories) -> Method:
     )
 
 
-def _work(
-    options: ConvertOptions, layout: Layout, masks: MaskReader, method: Method, pool: Executor, interrupts: Interrupts
+def work(
+    options: ConvertOptions,
+    layout: Layout,
+    masks: MaskReader,
+    method: Method,
+    pool: Executor,
+    interrupts: Interrupts,
+    fetch: Callable[[Read], Read] | None,
 ) -> Iterator[Done]:
     """Read and segment all pairs in batches, until an interrupt is noted."""
     looks = needs_images(method)
-    read = partial(read_sample, masks=masks, decode=looks or options.overlay)
+    read: Read = partial(read_sample, masks=masks, decode=looks or options.overlay)
+    read = fetch(read) if fetch else read
     size = options.batch_size if looks else 1
     samples = map_ahead(read, layout.pairs, pool, size + options.workers)
     for done in map_in_lanes(partial(_segment, method), _batches(samples, size, interrupts), method):

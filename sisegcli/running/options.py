@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sisegcli.errors import OptionError
+from sisegcli.running.shards import Shard
 
 
 def _few_threads() -> int:
@@ -56,6 +57,12 @@ class ConvertOptions:
         Whether the time of each stage is measured.
     overwrite : bool
         Whether outputs that exist already may be replaced.
+    shard : Shard, optional
+        Which part of the pairs to convert; all by default.
+    engine : str
+        ``local``: this process. ``ray``: a Ray cluster.
+    ray_address : str, optional
+        The cluster; by default the one that this machine is part of, or one that is started on it for the run.
     """
 
     root: Path | None = None
@@ -81,12 +88,17 @@ class ConvertOptions:
     out: Path | None = None
     profile: bool = False
     overwrite: bool = False
+    shard: Shard | None = None
+    engine: str = "local"
+    ray_address: str | None = None
 
     def __post_init__(self) -> None:
         if self.polygons and "coco" not in self.to:
             raise OptionError("--polygons is about COCO files; add --to coco.")
         if not (self.to or self.overlay):
             raise OptionError("Nothing would be written; choose a format with --to, or --overlay.")
+        if self.ray_address is not None and self.engine != "ray":
+            raise OptionError("--ray-address is about a Ray cluster; add --engine ray.")
         if self.method != "siseg":
             network_only = {
                 "--weights": self.weights != "default",

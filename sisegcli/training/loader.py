@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sisegcli.errors import SisegError
+from sisegcli.grid import STRIDE
 from sisegcli.training.outlines import Outlines
 from sisegcli.training.questions import Questions
 from sisegcli.training.samples import Sample, SampleMaker
+from sisegcli.windows import CELLS, WINDOW
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,17 @@ class _Samples(Dataset[Sample | str]):
 
 
 class _From(Sampler[int]):
-    """Numbers from `start` on, without end."""
+    """Numbers from `start` on, without end; of every batch only one of several parts."""
 
-    def __init__(self, start: int) -> None:
-        self.start = start
+    def __init__(self, start: int, batch_size: int, part: int, parts: int) -> None:
+        self.start, self.batch_size, self.part, self.parts = start, batch_size, part, parts
 
     def __iter__(self) -> Iterator[int]:
-        number = self.start
+        share = self.batch_size // self.parts
+        first = self.start + self.part * share
         while True:
-            yield number
-            number += 1
+            yield from range(first, first + share)
+            first += self.batch_size
 
 
 def _ignore_interrupts(_worker: int) -> None:
@@ -151,7 +154,52 @@ def _joined(parts: Sequence[Questions | Outlines], kind: type[Questions | Outlin
     return values
 
 
-def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pin: bool = False) -> Iterator[Batch]:
+def _empty(crop: int, problems: list[str]) -> Batch:
+    """Return a batch without samples."""
+    cells = (0, crop // STRIDE, crop // STRIDE)
+    return Batch(
+        images=torch.zeros(0, 3, crop, crop, dtype=torch.uint8),
+        guides=torch.zeros(0, crop, crop, dtype=torch.uint8),
+        labels=torch.zeros(cells, dtype=torch.int32),
+        centres=torch.zeros(0, 2, *cells[1:]),
+        size=torch.zeros(cells),
+        doubtful=torch.zeros(cells, dtype=torch.bool),
+        problems=problems,
+    )
+
+
+def no_questions(device: torch.device) -> QuestionBatch:
+    """Return questions of no sample, as `Batch.to` leaves them."""
+    cells = torch.zeros(0, CELLS, CELLS, device=device)
+    seen = torch.zeros(0, 1, WINDOW, WINDOW, device=device)
+    return QuestionBatch(
+        windows=torch.zeros(0, 3, WINDOW, WINDOW, dtype=torch.uint8, device=device),
+        things=seen,
+        prompts=seen,
+        members=cells.bool(),
+        weights=cells,
+        doubtful=cells.bool(),
+    )
+
+
+def no_outlines(device: torch.device) -> OutlineBatch:
+    """Return rough instances of no sample, as `Batch.to` leaves them."""
+    cells = torch.zeros(0, WINDOW // 2, WINDOW // 2, device=device)
+    seen = torch.zeros(0, 1, WINDOW, WINDOW, device=device)
+    windows = torch.zeros(0, 3, WINDOW, WINDOW, dtype=torch.uint8, device=device)
+    return OutlineBatch(windows, seen, seen, cells, cells, torch.zeros(0, device=device))
+
+
+def batches(
+    maker: SampleMaker,
+    *,
+    start: int,
+    batch_size: int,
+    workers: int,
+    pin: bool = False,
+    part: int = 0,
+    parts: int = 1,
+) -> Iterator[Batch]:
     """Yield batches of samples `start`, `start` + 1, … without end.
 
     Parameters
@@ -166,11 +214,14 @@ def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pi
         Worker processes; 0 makes samples in this process.
     pin : bool
         Put batches into pinned memory, for a GPU.
+    part, parts : int
+        Make one of so many equal parts of each batch, of which `batch_size` is a multiple; a part in which no sample
+        could be made is yielded all the same, as the other parts may have some.
     """
     loader: DataLoader[Any] = DataLoader(
         _Samples(maker),
-        batch_size=batch_size,
-        sampler=_From(start),
+        batch_size=batch_size // parts,
+        sampler=_From(start, batch_size, part, parts),
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=pin,
@@ -179,6 +230,8 @@ def batches(maker: SampleMaker, *, start: int, batch_size: int, workers: int, pi
     )
     failures, waiting = 0, list[str]()
     for number, batch in enumerate(loader, start=1):
+        if not isinstance(batch, Batch) and parts > 1:
+            batch = _empty(maker.recipe.crop, batch)
         if isinstance(batch, Batch):
             yield replace(batch, problems=waiting + batch.problems, following=start + number * batch_size)
             failures, waiting = 0, []

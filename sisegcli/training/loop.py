@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,23 +15,20 @@ from torch import Tensor, nn
 
 from sisegcli.devices import computes_in_bfloat16
 from sisegcli.errors import CheckpointError, SisegError
-from sisegcli.network.backbone import Backbone
 from sisegcli.network.checkpoint import NetworkConfig, save_checkpoint
-from sisegcli.network.edge_refiner import EdgeRefiner
-from sisegcli.network.membership import Membership
 from sisegcli.network.model import SisegNetwork
+from sisegcli.training.freezing import freeze, train_mode, window_groups
 from sisegcli.training.listener import TrainListener
-from sisegcli.training.loader import Batch, batches
+from sisegcli.training.loader import Batch, OutlineBatch, QuestionBatch, batches, no_outlines, no_questions
 from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss
 from sisegcli.training.options import Recipe, TrainOptions
 from sisegcli.training.pairs import Shift, pair_offsets
+from sisegcli.training.processes import ALONE, Processes
 from sisegcli.training.samples import SampleMaker
 from sisegcli.training.state import Average, read_state, save_state
 
 WARM_UP = 200
 SHIFTS_A_STEP = 16
-BEFORE_PROMPT = 4
-"""Parts of the backbones of networks that look at windows, before the prompt comes in: they stay as they are."""
 
 
 class Trainer:
@@ -54,6 +50,8 @@ class Trainer:
         Where to train.
     listener : TrainListener
         Hears how it goes.
+    processes : Processes
+        Those that train together; this one takes its part of every batch.
     """
 
     def __init__(
@@ -65,10 +63,13 @@ class Trainer:
         options: TrainOptions,
         device: torch.device,
         listener: TrainListener,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.network: SisegNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config, self.maker, self.recipe, self.options = config, maker, recipe, options
         self.device, self.listener = device, listener
+        processes.share(self.network)
         self.average = Average(self.network)
         groups = []
         if recipe.fields:
@@ -81,7 +82,7 @@ class Trainer:
                 network.get_submodule(name).requires_grad_(False)
         for window_network, learns in ((network.membership, recipe.asked), (network.edges, recipe.outlined)):
             if window_network is not None:
-                groups += _window_groups(window_network, recipe.lr / 2) if learns else _still(window_network)
+                groups += window_groups(window_network, recipe.lr / 2 if learns else 0.0)
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=1e-2)
         self.half = computes_in_bfloat16(device)
         self.step, self.following, self.elapsed = 0, 0, 0.0
@@ -162,7 +163,10 @@ class Trainer:
             batch_size=recipe.batch_size,
             workers=self.options.workers,
             pin=self.device.type == "cuda",
+            part=self.processes.rank,
+            parts=self.processes.size,
         )
+        stream = self.processes.together(stream, len(self.maker), self.device)
         train_mode(self.network, recipe)
         while self.progress() < 1.0:
             started = time.monotonic()
@@ -171,7 +175,7 @@ class Trainer:
                 self.listener.problem(sentence)
             losses = self._learn(batch.to(self.device))
             self.step, self.following = self.step + 1, batch.following
-            self.elapsed += time.monotonic() - started
+            self.elapsed += self.processes.of_first(time.monotonic() - started, self.device)
             for name, value in losses.items():
                 self.means[name] = value if name not in self.means else 0.98 * self.means[name] + 0.02 * value
             yield self.means
@@ -181,34 +185,60 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * rate
         terms = self._learn_fields(batch) if self.recipe.fields else {}
-        asked, rough = batch.questions, batch.outlines
-        if self.network.membership is not None and asked is not None:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                answers = self.network.membership(asked.windows, asked.things, asked.prompts)
-            terms["membership"] = membership_loss(answers, asked.members, asked.weights, asked.doubtful)
-        if self.network.edges is not None and rough is not None:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                drawn, judged = self.network.edges(rough.windows, rough.things, rough.instances)
-            terms["edges"] = outline_loss(drawn, judged, rough.inside, rough.importance, rough.rough)
+        if (asked := self._ask(batch.questions)) is not None:
+            terms["membership"] = asked
+        if (drawn := self._draw(batch.outlines)) is not None:
+            terms["edges"] = drawn
         loss = torch.stack(list(terms.values())).sum()
-        if not bool(torch.isfinite(loss)):
+        told = self.processes.sum(torch.stack([loss, *terms.values()]).detach())
+        if not bool(torch.isfinite(told[0])):
             weights = self.options.out / "weights.safetensors"
             way = f"go on from {weights} by --start, with" if weights.exists() else "start again with"
             raise SisegError(f"The loss is no longer a number at step {self.step}; {way} a smaller --lr.")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.processes.sum_gradients(list(self.network.parameters()))
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.update(self.network)
-        return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+        return dict(zip(("loss", *terms), told.tolist(), strict=True))
 
     def _learn_fields(self, batch: Batch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             displacement, boundary = self.network(batch.images, batch.guides if self.network.guided else None)
         things = batch.labels > 0
-        self.field_sum += (displacement.detach().float() * things[:, None]).sum((0, 2, 3)).cpu().double()
-        self.field_count += float(things.sum())
+        field = (displacement.detach().float() * things[:, None]).sum((0, 2, 3))
+        self.field_sum += self.processes.sum(field).cpu().double()
+        self.field_count += float(self.processes.sum(things.sum()))
         return self._losses(displacement, boundary, batch)
+
+    def _ask(self, asked: QuestionBatch | None) -> Tensor | None:
+        """Return the loss of the membership network; None if nobody has a question."""
+        network = self.network.membership
+        if network is None or not (share := self._share(asked)).everybody:
+            return None
+        asked = asked or no_questions(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            answers = network(asked.windows, asked.things, asked.prompts)
+        if not share.mine:
+            return _nothing(answers)
+        return share.of(membership_loss(answers, asked.members, asked.weights, asked.doubtful))
+
+    def _draw(self, rough: OutlineBatch | None) -> Tensor | None:
+        """Return the loss of the edge refiner; None if nobody has a rough instance."""
+        network = self.network.edges
+        if network is None or not (share := self._share(rough)).everybody:
+            return None
+        rough = rough or no_outlines(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            drawn, judged = network(rough.windows, rough.things, rough.instances)
+        if not share.mine:
+            return _nothing(drawn) + _nothing(judged)
+        return share.of(outline_loss(drawn, judged, rough.inside, rough.importance, rough.rough))
+
+    def _share(self, windows: QuestionBatch | OutlineBatch | None) -> _Share:
+        mine = 0 if windows is None else len(windows.windows)
+        return _Share(mine, int(self.processes.sum(torch.tensor(mine, device=self.device))))
 
     def _losses(self, displacement: Tensor, boundary: Tensor, batch: Batch) -> dict[str, Tensor]:
         offsets = pair_offsets(self.recipe.radius)
@@ -216,7 +246,9 @@ class Trainer:
         chosen = np.random.default_rng((self.options.seed, self.step)).permutation(len(offsets))[:SHIFTS_A_STEP]
         shifts = [Shift(*offsets[number]) for number in chosen]
         doubtful = batch.doubtful if self.recipe.by_object else None
-        pairs = pair_loss(displacement, boundary, batch.labels, shifts, doubtful=doubtful)
+        pairs = pair_loss(
+            displacement, boundary, batch.labels, shifts, doubtful=doubtful, everywhere=self.processes.sum
+        )
         if not self.recipe.by_object:
             return {
                 "object_displacement": pairs.object_displacement,
@@ -224,41 +256,27 @@ class Trainer:
                 "boundary": pairs.boundary,
             }
         weight = (batch.labels > 0).float() * torch.where(batch.doubtful, 0.5, 1.0)
-        centre = centre_loss(displacement, batch.centres, batch.size, weight, batch.doubtful)
+        centre = centre_loss(
+            displacement, batch.centres, batch.size, weight, batch.doubtful, everywhere=self.processes.sum
+        )
         return {"centre": centre, "object_displacement": 0.05 * pairs.object_displacement, "boundary": pairs.boundary}
 
 
-def freeze(backbone: Backbone, parts: int) -> None:
-    """Keep the first parts of a backbone as they are."""
-    for part in itertools.islice(backbone.depths(), parts):
-        part.requires_grad_(False)
+class _Share(NamedTuple):
+    """How many windows of a step this process has, and all together."""
+
+    mine: int
+    everybody: int
+
+    def of(self, mean: Tensor) -> Tensor:
+        """Return this process's part of the mean over all windows, from the mean over its own."""
+        return mean * (self.mine / self.everybody)
 
 
-def _window_groups(network: Membership | EdgeRefiner, peak: float) -> list[dict[str, Any]]:
-    """Freeze what lies before the prompt; return parameters of head and backbone with their peak rates."""
-    freeze(network.backbone, BEFORE_PROMPT)
-    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    deep = [p for name, p in named if name.startswith("backbone.")]
-    head = [p for name, p in named if not name.startswith("backbone.")]
-    return [{"params": head, "peak": peak}, {"params": deep, "peak": peak / 5}]
-
-
-def _still(network: nn.Module) -> list[dict[str, Any]]:
-    network.requires_grad_(False)
-    return []
-
-
-def train_mode(network: SisegNetwork, recipe: Recipe) -> None:
-    """Set training mode for what learns, save for the backbones' batch norm, which keeps its statistics."""
-    learning = {"dfm": recipe.fields, "cbr": recipe.fields, "membership": recipe.asked, "edges": recipe.outlined}
-    network.eval()
-    for name, learns in learning.items():
-        part = getattr(network, name)
-        if part is not None and learns:
-            part.train()
-    for part in (network.membership, network.edges):
-        if part is not None:
-            part.backbone.eval()  # type: ignore[attr-defined]
+def _nothing(answers: Tensor) -> Tensor:
+    """Return 0 that depends on all parameters that answers came from."""
+    zero: Tensor = answers.float().sum()
+    return zero
 
 
 def log_line(record: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sisegcli.training.pairs import Shift, label_pairs
+
+Total = Callable[[Tensor], Tensor]
+"""Sums counts over all parts of a batch, so that the losses of the parts add up to the batch's."""
+
+
+def whole(counts: Tensor) -> Tensor:
+    """Return counts as they are: the batch is in one part."""
+    return counts
 
 
 @dataclass
@@ -51,6 +59,7 @@ def pair_loss(
     *,
     doubtful: Tensor | None = None,
     robustness: float = 0.7,
+    everywhere: Total = whole,
 ) -> PairLoss:
     """Losses over pixel pairs (SISeg; IRNet, equations 5 to 8).
 
@@ -75,6 +84,8 @@ def pair_loss(
         2018) instead of −log r, so that a border which nobody labelled is not unlearned.
     robustness : float
         q of that loss.
+    everywhere : callable
+        Sums the counts of pairs over all parts of the batch.
     """
     displacement, logits = displacement.float(), boundary.float().squeeze(1)
     # log r and log(1 - r) straight from the logits: the line's maximum is the largest logit.
@@ -99,6 +110,9 @@ def pair_loss(
         target = difference.new_tensor([shift.dy, shift.dx]).view(1, 2, 1, 1)
         pull.add((difference - target).abs().sum(1), pairs.same_object)
         rest.add(difference.abs().sum(1), pairs.same_background)
+    means = (inside, outside, across, around, pull, rest)
+    for mean, count in zip(means, everywhere(torch.stack([mean.count for mean in means])), strict=True):
+        mean.count = count
     borders = [mean for mean in (across, around) if float(mean.count) > 0]
     cuts = sum((mean.value() for mean in borders), logits.new_zeros(())) / max(len(borders), 1)
     return PairLoss(pull.value(), rest.value(), 0.5 * inside.value() + 0.5 * outside.value() + cuts)
@@ -160,7 +174,15 @@ def outline_loss(
     return total
 
 
-def centre_loss(displacement: Tensor, target: Tensor, size: Tensor, weight: Tensor, doubtful: Tensor) -> Tensor:
+def centre_loss(
+    displacement: Tensor,
+    target: Tensor,
+    size: Tensor,
+    weight: Tensor,
+    doubtful: Tensor,
+    *,
+    everywhere: Total = whole,
+) -> Tensor:
     """Distance between votes and known centres, in sizes of the object.
 
     Parameters
@@ -174,8 +196,10 @@ def centre_loss(displacement: Tensor, target: Tensor, size: Tensor, weight: Tens
     doubtful : (N, h, w) tensor of bool
         Cells of regions that may hold several objects: their loss e / (1 + e) is bounded, so that a region on which
         image and mask disagree pulls little.
+    everywhere : callable
+        Sums the weight over all parts of the batch.
     """
     error = (displacement.float() - target).abs().sum(1) / size.clamp_min(4.0)
     loss = torch.where(doubtful, 1.5 * error / (0.5 + error), error * 2)
-    total: Tensor = (loss * weight).sum() / weight.sum().clamp_min(1.0)
+    total: Tensor = (loss * weight).sum() / everywhere(weight.sum()).clamp_min(1.0)
     return total

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
@@ -21,6 +24,7 @@ from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer, log_line
 from sisegcli.training.objects import ObjectBank, Source, collect_objects
 from sisegcli.training.options import RECIPES, Recipe, TrainOptions
+from sisegcli.training.processes import Processes
 from sisegcli.training.samples import SampleMaker
 from sisegcli.training.starting import first_network
 from sisegcli.training.validation import Validation
@@ -73,15 +77,25 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
     SisegError
         If data, options or outputs do not allow it, or the loss is no longer a number.
     """
-    listener = listener or TrainListener()
+    processes = Processes.started()
     recipe = _recipe(options)
-    device = pick_device(options.device)
-    _guard(options)
+    processes.check(recipe.batch_size)
+    device = processes.device(pick_device(options.device))
+    if processes.first:
+        _guard(options)
+    with processes.joined(device):
+        heard = listener if listener is not None and processes.first else TrainListener()
+        return _train(options, recipe, device, heard, processes)
+
+
+def _train(
+    options: TrainOptions, recipe: Recipe, device: torch.device, listener: TrainListener, processes: Processes
+) -> TrainSummary:
     problems: list[str] = []
     sources = _sources(options, problems)
     network, config = first_network(options, recipe)
     images = sum(len(source.pairs) for source in sources)
-    validation = Validation(options.val, options.val_split, device) if options.val else None
+    validation = Validation(options.val, options.val_split, device) if options.val and processes.first else None
     bank: ObjectBank | None = None
     if recipe.pasted:
         listener.preparing("Looking for lone objects", images)
@@ -92,12 +106,11 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
             recipe = replace(recipe, scales=(low * factor, high * factor), long_side=0)
         if factor is not None and recipe.fields:
             config = replace(config, magnify=factor, long_side=0, grouping={**config.grouping, **SMALL_OBJECTS})
-    trainer = Trainer(
-        network, config, SampleMaker(sources, bank, recipe, options.seed), recipe, options, device, listener
-    )
+    maker = SampleMaker(sources, bank, recipe, options.seed)
+    trainer = Trainer(network, config, maker, recipe, options, device, listener, processes)
     if options.resume:
         trainer.resume()
-    else:
+    elif processes.first:
         (options.out / "best.safetensors").unlink(missing_ok=True)  # of a run that is being replaced
     options.out.mkdir(parents=True, exist_ok=True)
     listener.started(images, sum(p.numel() for p in network.parameters()), str(device), options.out)
@@ -105,7 +118,7 @@ def train(options: TrainOptions, listener: TrainListener | None = None) -> Train
 
 
 def _run(trainer: Trainer, validation: Validation | None, listener: TrainListener, problems: list[str]) -> TrainSummary:
-    options, out = trainer.options, trainer.options.out
+    options, out, processes = trainer.options, trainer.options.out, trainer.processes
     heard = listener.problem
 
     def remember(sentence: str) -> None:
@@ -116,8 +129,9 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
     listener.problem = remember  # type: ignore[method-assign]
     interrupted, best = False, _best_so_far(out) if options.resume else None
     with ExitStack() as stack:
-        log = stack.enter_context((out / "log.jsonl").open("a" if options.resume else "w", encoding="utf-8"))
-        board = _tensorboard(out, stack) if options.tensorboard else None
+        place = out / "log.jsonl" if processes.first else Path(os.devnull)
+        log = stack.enter_context(place.open("a" if options.resume else "w", encoding="utf-8"))
+        board = _tensorboard(out, stack) if options.tensorboard and processes.first else None
 
         def note(record: dict[str, Any]) -> None:
             log.write(log_line(record) + "\n")
@@ -144,6 +158,10 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
             note({"step": trainer.step, "seconds": trainer.elapsed, "val_ap": ap})
             listener.validated(trainer.step, ap, better)
 
+        def save() -> None:
+            if processes.first:
+                trainer.save()
+
         noted = trainer.step
         try:
             # Ctrl-C waits for the end of a step: half of one could not be continued exactly.
@@ -154,14 +172,14 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
                         note({"step": trainer.step, "seconds": trainer.elapsed, **means})
                         noted = trainer.step
                     if trainer.step % options.save_every == 0:
-                        trainer.save()
+                        save()
                     if trainer.step % options.val_every == 0:
                         validate()
-                    if interrupts.noted:
+                    if processes.any(interrupts.noted, trainer.device):
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
             interrupted = True
-        trainer.save()
+        save()
         if trainer.step > noted:
             note({"step": trainer.step, "seconds": trainer.elapsed, **trainer.means})
         if not interrupted and trainer.step % options.val_every:

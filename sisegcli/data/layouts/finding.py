@@ -16,7 +16,7 @@ from sisegcli.errors import LayoutError
 _IMAGE_FOLDERS = ("images", "image", "imgs", "leftimg8bit", "jpegimages")
 _MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "label", "gtfine", "gtcoarse")
 
-_CATEGORY_FILES = ("categories.json", "categories.csv", "categories.txt", "classes.txt", "class_names.txt")
+CATEGORY_FILES = ("categories.json", "categories.csv", "categories.txt", "classes.txt", "class_names.txt")
 
 # What lies beside the images of a data set whose categories are built in.
 _MARKS = {
@@ -164,7 +164,7 @@ def _categories(places: Iterable[Path], voc: Path | None) -> Categories | None:
     """Load the list of categories that lies beside the images, or the one of the data set whose layout this is."""
     places = list(dict.fromkeys(places))
     for place in places:
-        for name in _CATEGORY_FILES:
+        for name in CATEGORY_FILES:
             if (place / name).is_file():
                 return load_categories(place / name)
     for place in places:

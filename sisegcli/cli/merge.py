@@ -1,0 +1,37 @@
+"""``sisegcli merge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sisegcli.cli import options as shared
+
+
+def merge(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="OUT…", help="Output folders of sisegcli convert.", show_default=False),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder of the joined outputs.", show_default=False),
+    ],
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Join what is there, though shards are missing (exit code 1).")
+    ] = False,
+    overwrite: shared.Overwrite = False,
+    as_json: shared.Json = False,
+) -> None:
+    """Join the outputs of shards, as if they had been converted in one run.
+
+    What the shards could not convert is listed again (exit code 1).
+    """
+    from sisegcli.cli.console import Console
+    from sisegcli.running.anywhere import merge_anywhere as run
+
+    summary = run(folders, out, partial=partial, overwrite=overwrite)
+    Console(as_json).show_merged(summary)
+    raise typer.Exit(summary.exit_code)

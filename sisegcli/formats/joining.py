@@ -1,0 +1,199 @@
+"""Join several outputs of our writers into the one that a single run would have written, byte for byte.
+
+Everything is streamed: memory stays flat however large the files are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from sisegcli.errors import InputError
+from sisegcli.formats.files import output_errors, replacing
+
+_START = (',\n"licenses": [],\n"images": [', '\n],\n"annotations": [', '\n],\n"categories": [')
+
+
+def join_coco(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Join ``instances.json`` files; images and annotations are numbered through, categories united.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files that `CocoWriter` wrote, in the order of their images.
+    target : Path
+        The file to write; an existing one is replaced.
+    disjoint : bool
+        The files are known to have no image in common; else this is checked, which takes memory for all names.
+
+    Returns
+    -------
+    int
+        Number of images.
+
+    Raises
+    ------
+    InputError
+        If a file has another form or version, an image is in two of them, or a category has two names.
+    OutputError
+        If `target` cannot be written.
+    """
+    with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as out:
+        out.write(_common_start(paths))
+        counts = _join_images(paths, out, {} if not disjoint else None)
+        out.write(_START[1])
+        _join_annotations(paths, counts, out)
+        out.write(_START[2])
+        _join_categories(paths, out)
+        out.write("\n]}\n")
+    return sum(counts)
+
+
+def _common_start(paths: Sequence[Path]) -> str:
+    """Return the beginning, which is the same in all files of one version."""
+    starts = []
+    for path in paths:
+        with _opened(path) as file:
+            starts.append(file.readline())
+        if not starts[-1].startswith('{"info": {"description": "Instances from sisegcli"'):
+            raise _foreign(path)
+        if starts[-1] != starts[0]:
+            raise InputError(
+                f"{path} and {paths[0]} are from different versions of sisegcli; convert one of them again."
+            )
+    return starts[0].rstrip(",\n") + _START[0]
+
+
+def _join_images(paths: Sequence[Path], out: TextIO, seen: dict[str, Path] | None) -> list[int]:
+    counts, total = [], 0
+    for path in paths:
+        before = total
+        for image in _records(path, "images"):
+            name = image["file_name"]
+            if seen is not None and seen.setdefault(name, path) is not path:
+                raise InputError(f"{name} is in {seen[name]} and in {path} too; join only outputs of different images.")
+            out.write(",\n" if total else "\n")
+            total += 1
+            if image["id"] != total - before:
+                raise _foreign(path)
+            out.write(_line({**image, "id": total}))
+        counts.append(total - before)
+    return counts
+
+
+def _join_annotations(paths: Sequence[Path], counts: Sequence[int], out: TextIO) -> None:
+    images = number = 0
+    for path, count in zip(paths, counts, strict=True):
+        for annotation in _records(path, "annotations"):
+            out.write(",\n" if number else "\n")
+            number += 1
+            out.write(_line({**annotation, "id": number, "image_id": annotation["image_id"] + images}))
+        images += count
+
+
+def _join_categories(paths: Sequence[Path], out: TextIO) -> None:
+    found: dict[int, tuple[dict[str, Any], Path]] = {}
+    for path in paths:
+        for category in _records(path, "categories"):
+            known, where = found.setdefault(category["id"], (category, path))
+            if known != category:
+                raise InputError(
+                    f"Category {category['id']} is {known['name']!r} in {where} and {category['name']!r} in {path}, or "
+                    "differs in its kind; convert both with the same --categories."
+                )
+    out.write("".join(f"{',' if n else ''}\n{_line(found[key][0])}" for n, key in enumerate(sorted(found))))
+
+
+def _records(path: Path, section: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a list, of which `CocoWriter` writes one a line."""
+    with _opened(path) as file:
+        for line in file:
+            if line.startswith(f'"{section}": ['):
+                break
+        else:
+            raise _foreign(path)
+        for line in file:
+            if line.startswith("]"):
+                return
+            try:
+                yield json.loads(line.rstrip(",\n"))
+            except ValueError as error:
+                raise _foreign(path) from error
+    raise _foreign(path)
+
+
+def join_tables(paths: Sequence[Path], target: Path) -> None:
+    """Join the ``instances.csv`` files of `VocWriter`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or has other columns.
+    OutputError
+        If `target` cannot be written.
+    """
+    with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        first = ""
+        for path in paths:
+            with _opened(path) as file:
+                header = file.readline()
+                if not first:
+                    out.write(header)
+                first = first or header
+                if header != first:
+                    raise InputError(f"{path} and {paths[0]} have different columns; convert one of them again.")
+                shutil.copyfileobj(file, out, 1 << 20)
+
+
+def join_folders(folders: Sequence[Path], target: Path) -> int:
+    """Copy the PNGs of several folders, and of the folders inside, into one that does not exist yet.
+
+    Returns
+    -------
+    int
+        Number of files.
+
+    Raises
+    ------
+    InputError
+        If a file is in two of them.
+    OutputError
+        If a file cannot be copied.
+    """
+    number = 0
+    for folder in folders:
+        for place, _, names in os.walk(folder):
+            for name in sorted(names):
+                source = Path(place) / name
+                if source.suffix != ".png" or name.startswith("."):
+                    continue
+                path = target / source.relative_to(folder)
+                if path.exists():
+                    inside = source.relative_to(folder)
+                    raise InputError(
+                        f"{inside} is in {folder} and elsewhere too; join only outputs of different images."
+                    )
+                with output_errors(path):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(source, path)
+                number += 1
+    return number
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
+
+
+def _foreign(path: Path) -> InputError:
+    return InputError(f"{path} is not as sisegcli wrote it; convert its images again.")
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

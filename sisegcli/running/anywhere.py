@@ -1,0 +1,182 @@
+"""Conversion and merging where folders may be URLs: listed first, fetched pair by pair, outputs uploaded at the end."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sisegcli.data.layouts import Layout, Pair, Problem
+from sisegcli.errors import OutputError, SisegError
+from sisegcli.remote.mirror import Mirror
+from sisegcli.remote.urls import local_path, url_of
+from sisegcli.running.convert import Read, convert
+from sisegcli.running.listener import Listener
+from sisegcli.running.merge import MergeSummary, merge
+from sisegcli.running.options import ConvertOptions
+from sisegcli.running.reading import Sample
+from sisegcli.running.shards import RECORD
+from sisegcli.running.summary import Summary
+
+
+def convert_anywhere(options: ConvertOptions, listener: Listener | None = None) -> Summary:
+    """Convert a folder of images and masks; see `convert`.
+
+    The root, the folders of images and masks and the output folder may be URLs. Inputs are listed, then fetched as they
+    are needed, and never more than the run reads ahead; outputs are uploaded when all of them are finished.
+
+    Raises
+    ------
+    SisegError
+        What `convert` raises, and if a URL cannot be listed, read or written.
+    """
+    listener = listener or Listener()
+    given = {name: getattr(options, name) for name in ("root", "images", "masks", "out")}
+    local: dict[str, Any] = {name: local_path(path) for name, path in given.items() if path is not None}
+    options = replace(options, **local)
+    urls = {name: url for name, path in local.items() if (url := url_of(path)) is not None}
+    if not urls:
+        return convert(options, listener)
+    local["out"] = options.output  # named after the URL, not after its place
+    with _mirror() as mirror:
+        for name, url in urls.items():
+            if name == "out":
+                mirror.guard(url)
+            else:
+                mirror.list(url)
+            local[name] = mirror.place(url)
+        chosen = replace(options, **local)
+        summary = convert(chosen, _Telling(listener, mirror), fetch=Fetching.of(mirror))
+        if "out" in urls:
+            _upload(mirror, chosen.output, summary.outputs)
+        summary.problems = _told(mirror, summary.problems)
+        summary.outputs = [Path(mirror.told(str(path))) for path in summary.outputs]
+        summary.layout = mirror.told(summary.layout)
+        return summary
+
+
+def merge_anywhere(
+    folders: Sequence[Path], out: Path, *, partial: bool = False, overwrite: bool = False
+) -> MergeSummary:
+    """Join the outputs of several runs; see `merge`. Folders may be URLs; they are fetched whole.
+
+    Raises
+    ------
+    SisegError
+        What `merge` raises, and if a URL cannot be listed, read or written.
+    """
+    folders, out = [local_path(folder) for folder in folders], local_path(out)
+    if not any(url_of(path) for path in (*folders, out)):
+        return merge(folders, out, partial=partial, overwrite=overwrite)
+    with _mirror() as mirror:
+        places = []
+        target = url_of(out)
+        if target is not None:
+            mirror.guard(target)
+        for folder in folders:
+            url = url_of(folder)
+            if url is not None:
+                mirror.fetch(url)
+            places.append(folder if url is None else mirror.place(url))
+        there = out if target is None else mirror.place(target)
+        summary = merge(places, there, partial=partial, overwrite=overwrite)
+        if target is not None:
+            _upload(mirror, there, summary.outputs)
+        outputs = [Path(mirror.told(str(path))) for path in summary.outputs]
+        return replace(summary, outputs=outputs, problems=_told(mirror, summary.problems))
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """Makes a reader of pairs fetch them first, into a folder that is gone when they are read; it can be pickled."""
+
+    mirror: Mirror
+    read: Read | None = None
+
+    @classmethod
+    def of(cls, mirror: Mirror) -> Callable[[Read], Read]:
+        """Return a function that makes readers fetch."""
+        return cls(mirror)._around
+
+    def _around(self, read: Read) -> Read:
+        return replace(self, read=read)
+
+    def __call__(self, pair: Pair) -> Sample | Problem:
+        """Fetch and read a pair, or tell why it can't be read."""
+        assert self.read is not None
+        with tempfile.TemporaryDirectory(prefix="sisegcli-") as folder:
+            # Apart, as both may have one name.
+            here = Pair(pair.stem, Path(folder, "image", pair.image.name), Path(folder, "mask", pair.mask.name))
+            try:
+                image, mask = self._get(pair.image, here.image), self._get(pair.mask, here.mask)
+            except SisegError as error:
+                return Problem(pair.image, str(error))
+            found = self.read(Pair(pair.stem, image, mask))
+        if isinstance(found, Sample):
+            return replace(found, pair=pair)
+        sentence = found.sentence
+        for mine, theirs in ((here.image, pair.image), (here.mask, pair.mask)):
+            sentence = sentence.replace(str(mine), str(theirs))
+        return Problem(pair.image, sentence)
+
+    def _get(self, place: Path, target: Path) -> Path:
+        """Fetch a file, unless it is local anyway; return where it is."""
+        if self.mirror.url(place) is None:
+            return place
+        target.parent.mkdir()
+        self.mirror.get(place, target)
+        return target
+
+
+class _Telling(Listener):
+    """Passes everything on, with URLs in place of local paths."""
+
+    def __init__(self, listener: Listener, mirror: Mirror) -> None:
+        self._listener, self._mirror = listener, mirror
+        self.advanced = listener.advanced  # type: ignore[method-assign]
+        self.stopping = listener.stopping  # type: ignore[method-assign]
+
+    def found(self, layout: Layout, out: Path) -> None:
+        told = replace(layout, description=self._mirror.told(layout.description))
+        self._listener.found(told, Path(self._mirror.told(str(out))))
+
+    def noticed(self, sentence: str) -> None:
+        self._listener.noticed(self._mirror.told(sentence))
+
+
+@contextmanager
+def _mirror() -> Iterator[Mirror]:
+    """Make a mirror for a run; it is removed at the end, and errors name URLs."""
+    root = Path(tempfile.mkdtemp(prefix="sisegcli-")).resolve()
+    mirror = Mirror(root)
+    keep = False
+    try:
+        yield mirror
+    except _NotUploadedError:
+        keep = True
+        raise
+    except SisegError as error:
+        raise type(error)(mirror.told(str(error))) from error
+    finally:
+        if not keep:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+class _NotUploadedError(OutputError):
+    """Outputs are finished but could not be uploaded; they are kept."""
+
+
+def _upload(mirror: Mirror, out: Path, outputs: Sequence[Path]) -> None:
+    try:
+        mirror.upload([*outputs, out / RECORD])
+    except OutputError as error:
+        sentence = str(error).rstrip(".")
+        raise _NotUploadedError(f"{sentence}; all outputs are in {out}, from where they can be copied.") from error
+
+
+def _told(mirror: Mirror, problems: Sequence[Problem]) -> list[Problem]:
+    return [Problem(Path(mirror.told(str(problem.path))), mirror.told(problem.sentence)) for problem in problems]

@@ -1,0 +1,179 @@
+"""The work of a conversion on a Ray cluster: each actor holds the method and is the local engine on chunks of pairs.
+
+Ray Data deals the chunks out, keeps their order, holds back when outputs are written more slowly than they are made,
+and gives the chunk of an actor that died to another. Outputs are written where the run was started.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sisegcli.categories import Categories
+from sisegcli.data.layouts import Layout, Pair, Problem
+from sisegcli.data.masks import MaskReader
+from sisegcli.errors import OptionError, SisegError
+from sisegcli.instances import Segmentation
+from sisegcli.running.convert import Done, Read, build, work
+from sisegcli.running.interrupts import Interrupts
+from sisegcli.running.options import ConvertOptions
+from sisegcli.running.reading import Sample
+
+BATCHES = 4
+"""Batches in a chunk: what is done again if an actor dies, and what an actor reads ahead in."""
+
+BLOCKS = 20_000
+"""Most parts that Ray deals out; of larger sets, several chunks go together."""
+
+
+def work_on_ray(
+    options: ConvertOptions,
+    layout: Layout,
+    categories: Categories,
+    masks: MaskReader,
+    interrupts: Interrupts,
+    fetch: Callable[[Read], Read] | None,
+) -> Iterator[Done]:
+    """Read and segment all pairs on a cluster, until an interrupt is noted; results come in the order of the pairs.
+
+    The machines need this package and, unless pairs are fetched, the files under the same paths.
+
+    Raises
+    ------
+    OptionError
+        If Ray is not installed or there is no cluster at the address.
+    SisegError
+        What building the method raises.
+    """
+    build(replace(options, device="cpu"), categories)  # weights that cannot be read are found here, not on a machine
+    size = BATCHES * options.batch_size
+    chunks = [layout.pairs[first : first + size] for first in range(0, len(layout.pairs), size)]
+    if not chunks:
+        return
+    with _cluster(options.ray_address) as ray:
+        import ray.data
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # after the import, which sets it
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.execution_options.preserve_order = True
+        empty = replace(layout, pairs=[], problems=[])
+        task = _Task(options, empty, categories, masks, fetch, Path.cwd())
+        actors, each = _resources(ray.cluster_resources(), options, len(chunks))
+        rows = [{"pairs": pickle.dumps(chunk)} for chunk in chunks]
+        results = ray.data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
+            _Actor,
+            fn_constructor_args=(task,),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            **each,
+        )
+        for row in results.iter_rows():
+            for result in pickle.loads(row["done"]):
+                if interrupts.noted:
+                    return
+                yield result if isinstance(result, Problem) else result.done()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What an actor has to know; the layout without its pairs."""
+
+    options: ConvertOptions
+    layout: Layout
+    categories: Categories
+    masks: MaskReader
+    fetch: Callable[[Read], Read] | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A sample and its segmentation on their way; pixels and fields only where overlays are drawn from them."""
+
+    pair: Pair
+    size: tuple[int, int]
+    image: NDArray[np.uint8] | None
+    segmentation: Segmentation
+
+    @classmethod
+    def of(cls, sample: Sample, segmentation: Segmentation, overlay: bool) -> _Result:
+        if overlay:
+            return cls(sample.pair, sample.size, sample.image, segmentation)
+        return cls(sample.pair, sample.size, None, replace(segmentation, displacement=None, boundary=None))
+
+    def done(self) -> tuple[Sample, Segmentation]:
+        image = np.broadcast_to(np.uint8(0), (*self.size, 3)) if self.image is None else self.image
+        return Sample(self.pair, image, np.broadcast_to(np.int32(0), self.size)), self.segmentation
+
+
+class _Actor:
+    """Holds the method on one machine."""
+
+    def __init__(self, task: _Task) -> None:
+        with suppress(OSError):  # where there is no such folder here, paths have to be absolute
+            os.chdir(task.folder)
+        self.task = task
+        self.method = build(task.options, task.categories)
+        self.pool = ThreadPoolExecutor(task.options.workers)
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
+        return {"done": [self._convert(pickle.loads(pairs)) for pairs in rows["pairs"]]}
+
+    def _convert(self, pairs: Sequence[Pair]) -> bytes:
+        task = self.task
+        layout = replace(task.layout, pairs=list(pairs))
+        found = work(task.options, layout, task.masks, self.method, self.pool, Interrupts(), task.fetch)
+        results = [one if isinstance(one, Problem) else _Result.of(*one, task.options.overlay) for one in found]
+        return pickle.dumps(results)
+
+
+def _resources(there: dict[str, float], options: ConvertOptions, chunks: int) -> tuple[int, dict[str, int]]:
+    """Return how many actors there are, and what each of them takes: a GPU if there are any, else a core.
+
+    >>> _resources({"CPU": 16.0, "GPU": 2.0}, ConvertOptions(), chunks=100)
+    (2, {'num_gpus': 1})
+    >>> _resources({"CPU": 16.0, "GPU": 2.0}, ConvertOptions(device="cpu"), chunks=9)
+    (9, {'num_cpus': 1})
+    """
+    gpus = int(there.get("GPU", 0)) if options.method == "siseg" and options.device != "cpu" else 0
+    if gpus:
+        return min(gpus, chunks), {"num_gpus": 1}
+    return min(max(1, int(there.get("CPU", 1))), chunks), {"num_cpus": 1}
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Connect to a cluster, or start one on this machine; it ends with the run, unless it was there before."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    try:
+        import ray
+    except ImportError as error:
+        raise OptionError("--engine ray needs 'pip install sisegcli[ray]'.") from error
+    joined = ray.is_initialized()
+    try:
+        if not joined:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray raises plain ones, too
+        raise OptionError(f"There is no Ray cluster at {address or 'hand'} ({error}); check --ray-address.") from error
+    try:
+        with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
+            yield ray
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, SisegError):
+            raise error.cause from error
+        raise
+    finally:
+        if not joined:
+            ray.shutdown()

@@ -1,0 +1,190 @@
+"""Shards: the pairs of a folder dealt to several runs that know nothing of each other, and joined again by `merge`.
+
+A shard is a block of the sorted pairs, so the outputs of all shards, one after the other, are the output of one run.
+Each shard leaves a record, `shard.json`, when it is done: by it `merge` knows what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sisegcli import __version__
+from sisegcli.data.layouts import Layout, Problem
+from sisegcli.errors import InputError, OptionError
+from sisegcli.formats.files import refuse_existing, replacing
+
+if TYPE_CHECKING:
+    from sisegcli.running.options import ConvertOptions
+    from sisegcli.running.summary import Summary
+
+RECORD = "shard.json"
+"""Name of a shard's record in its output folder."""
+
+_NO_SETTINGS = {"root", "images", "masks", "out", "overwrite", "workers", "device", "shard", "engine", "ray_address"}
+"""Options that may differ from shard to shard."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Shard:
+    """One of several parts of the work.
+
+    Attributes
+    ----------
+    number : int
+        Which part, from 1.
+    of : int
+        How many parts there are.
+    """
+
+    number: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``I/N``.
+
+        >>> Shard.parse("2/7")
+        Shard(number=2, of=7)
+
+        Raises
+        ------
+        OptionError
+            If the text is something else, or I is not from 1 to N.
+        """
+        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise OptionError(f"--shard {text} is no I/N with I from 1 to N; the parts of three are 1/3, 2/3 and 3/3.")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def block(self, total: int, unit: int = 1) -> slice:
+        """Return which of `total` items this shard has: blocks of whole units, as even as can be.
+
+        >>> [list(range(7)[Shard(number, 3).block(7)]) for number in (1, 2, 3)]
+        [[0, 1], [2, 3], [4, 5, 6]]
+        >>> [list(range(7)[Shard(number, 3).block(7, unit=4)]) for number in (1, 2, 3)]
+        [[], [0, 1, 2, 3], [4, 5, 6]]
+        """
+        units = -(-total // unit)
+        first, end = ((number * units // self.of) * unit for number in (self.number - 1, self.number))
+        return slice(first, min(end, total))
+
+
+def take_part(layout: Layout, shard: Shard, unit: int) -> Layout:
+    """Return a shard's part of a layout.
+
+    Parameters
+    ----------
+    layout : Layout
+        All pairs.
+    shard : Shard
+        Which part; it may have no pairs. What could not be paired is told by the first shard alone.
+    unit : int
+        Pairs that stay together: those that a network sees at once, so that it computes what it would in one run.
+    """
+    pairs = layout.pairs[shard.block(len(layout.pairs), unit)]
+    description = f"{layout.description} Shard {shard}: {len(pairs)} of them."
+    return replace(layout, pairs=pairs, description=description, problems=layout.problems if shard.number == 1 else [])
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What a shard leaves for `merge` when it is done.
+
+    Attributes
+    ----------
+    shard : Shard
+        Which part it is.
+    pairs : str
+        Digest of the stems of all pairs, of which this is a part.
+    settings : dict
+        The options that make a difference to the results, and the version.
+    converted : int
+        Images in its outputs.
+    interrupted : bool
+        Whether the run was stopped before its end.
+    problems : list of Problem
+        What could not be done.
+    """
+
+    shard: Shard
+    pairs: str
+    settings: dict[str, Any]
+    converted: int = 0
+    interrupted: bool = False
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def begin(cls, shard: Shard, layout: Layout, options: ConvertOptions) -> ShardRecord:
+        """Start a record before any work; that of an earlier run is refused, or removed where it may be overwritten.
+
+        Raises
+        ------
+        OutputError
+            If there is a record already and it may not be overwritten.
+        """
+        path = options.output / RECORD
+        refuse_existing(path, overwrite=options.overwrite)
+        path.unlink(missing_ok=True)
+        settings = {name: value for name, value in asdict(options).items() if name not in _NO_SETTINGS}
+        plain: dict[str, Any] = json.loads(json.dumps({"version": __version__, **settings}, default=str))
+        return cls(shard, _digest(pair.stem for pair in layout.pairs), plain)
+
+    def finish(self, summary: Summary, out: Path) -> None:
+        """Write the record into the output folder; the last thing that a shard does.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        content = {
+            "shard": str(self.shard),
+            "pairs": self.pairs,
+            "settings": self.settings,
+            "converted": summary.converted,
+            "interrupted": summary.interrupted,
+            "problems": [{"path": str(problem.path), "sentence": problem.sentence} for problem in summary.problems],
+        }
+        with replacing(out / RECORD) as temporary:
+            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> ShardRecord | None:
+    """Read the record that a shard left in its output folder; None where there is none.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is something else.
+    """
+    path = folder / RECORD
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return ShardRecord(
+            Shard.parse(content["shard"]),
+            str(content["pairs"]),
+            dict(content["settings"]),
+            int(content["converted"]),
+            bool(content["interrupted"]),
+            tuple(Problem(Path(problem["path"]), str(problem["sentence"])) for problem in content["problems"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, OptionError) as error:
+        raise InputError(f"{path} is no record of a shard; convert that shard again.") from error
+
+
+def _digest(stems: Iterable[str]) -> str:
+    found = hashlib.sha256()
+    for stem in stems:
+        found.update(stem.encode("utf-8", "surrogateescape") + b"\0")
+    return found.hexdigest()
