@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import Categories
+from sisegcli.data.images import MAX_PIXELS
 from sisegcli.data.masks import normalise
 from sisegcli.devices import pick_device
 from sisegcli.errors import CheckpointError, ImageError
@@ -20,16 +22,28 @@ from sisegcli.grid import STRIDE, resample
 from sisegcli.grouping.group import group
 from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.prompts import Ask, Prompt
+from sisegcli.grouping.scores import size_score
 from sisegcli.instances import Instance, Segmentation, instances_from_labels
 from sisegcli.network.asking import Asker
 from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path
+from sisegcli.tiles.plan import STEP
+from sisegcli.tiling import Tiling
 
 Images = Sequence[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
 Masks = Sequence[NDArray[np.int32]]
+
+REACH = 96
+"""Pixels, as the network sees them, beyond which what it sees hardly changes what it says."""
+TILE = 1280
+"""Side of a tile, in pixels as the network sees them."""
+SHRUNK_TILE = 4096
+"""Side of a tile, in image pixels, where the network sees images shrunk: the largest that memory allows."""
+ONE_PASS = 2**23
+"""Pixels, as the network sees them, that are segmented in one pass: some 2 GB of memory in a crowd."""
 
 
 class Segmenter:
@@ -180,6 +194,22 @@ class Segmenter:
             self._segment(mask, *pair, edges, ask, (size[0], size[1]))
             for mask, pair, edges, ask, size in zip(masks, fields, outer, asks, sizes, strict=True)
         ]
+
+    def tiling(self) -> Tiling:
+        """Say how large images are cut into tiles for this network; see `sisegcli.tiles`."""
+        unsized = copy.copy(self)
+        unsized.options = replace(self.options, sized=False)
+        unsized.min_area, unsized.min_score = 0, 0.0
+        long_side, scale = self.predictor.config.long_side, self.magnify
+        return Tiling(
+            unsized,
+            score=lambda sureness, *sizes: sureness * size_score(*sizes),
+            reach=0 if long_side else REACH / scale,
+            share=REACH / long_side if long_side else 0.0,
+            side=SHRUNK_TILE if long_side else round(TILE / scale / STEP) * STEP,
+            limit=MAX_PIXELS if long_side else round(ONE_PASS / scale**2),
+            stuff=self.stuff,
+        )
 
     def _ask(self, image: NDArray[np.uint8], things: NDArray[np.int8]) -> Ask | None:
         """Return a function that asks the membership network about an image; None without such a network."""

@@ -9,8 +9,7 @@ from sisegcli.instances import Bool, Instance
 
 def instance_polygons(instance: Instance) -> list[list[int]]:
     """Return COCO polygons of an instance, in image coordinates; see `mask_polygons`."""
-    top, left, height, width = instance.box
-    return mask_polygons(instance.mask()[top : top + height, left : left + width], (top, left))
+    return mask_polygons(instance.crop(), instance.box[:2])
 
 
 def mask_polygons(mask: Bool, offset: tuple[int, int] = (0, 0)) -> list[list[int]]:

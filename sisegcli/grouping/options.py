@@ -40,6 +40,8 @@ class GroupingOptions:
         ``keep``: the mask is trusted, only borders between instances move. ``refine``: outer edges move as well.
     radius, beta, steps : float, float, int
         Radius, exponent and length of the random walk (IRNet: 5, 10 and 256).
+    sized : bool
+        Scores hold shares of the category and of the image. Tiles do without, as they see neither whole.
     """
 
     centres: Centres = "density"
@@ -55,3 +57,4 @@ class GroupingOptions:
     radius: float = 5.0
     beta: float = 10.0
     steps: int = 256
+    sized: bool = True
