@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value, tile_size
 
 
 class Format(str, Enum):
@@ -17,6 +17,8 @@ class Format(str, Enum):
 
     coco = "coco"
     voc = "voc"
+    tiff = "tiff"
+    geojson = "geojson"
 
 
 class MethodName(str, Enum):
@@ -61,7 +63,7 @@ def convert(
         list[Format] | None,
         typer.Option(
             help="Format; repeatable. coco: instances.json. voc: indexed PNGs in SegmentationObject/ and "
-            "SegmentationClass/. By default coco.",
+            "SegmentationClass/. tiff: labels of 32 bits. geojson: polygons for QuPath. By default coco.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -102,6 +104,15 @@ def convert(
         float, typer.Option(min=0, max=1, metavar="0…1", help="Remove worse instances.", rich_help_panel=METHOD)
     ] = 0.0,
     device: shared.Device = "auto",
+    tile: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N|off",
+            help="Cut large images into overlapping tiles of N pixels. auto: images from 90 megapixels on; with weights that "
+            "see images at their own scale (small objects), already those too large for the memory of one pass.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = "auto",
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="Images that the network sees at once.", rich_help_panel=RUNNING)
     ] = 8,
@@ -140,6 +151,7 @@ def convert(
         min_area=min_area,
         min_score=min_score,
         device=device,
+        tile=tile_size(tile),
         batch_size=batch_size,
         **({} if workers is None else {"workers": workers}),
     )

@@ -19,20 +19,21 @@ from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
-from sisegcli.running.reading import Sample, map_ahead, read_sample
+from sisegcli.running.reading import LargeSample, Sample, map_ahead, read_sample
 from sisegcli.running.summary import Summary
+from sisegcli.running.tiling import Tiler
 
 NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other", "none"}
 """Names, in category lists, of what is no category."""
 
-Done = tuple[Sample, Segmentation] | Problem
+Done = tuple[Sample | LargeSample, Segmentation] | Problem
 
 
 def convert(options: ConvertOptions, listener: Listener | None = None, method: Method | None = None) -> Summary:
     """Convert a folder of images and semantic masks to instances.
 
     Whatever cannot be read, paired or written is listed in the summary, and everything else is converted. On Ctrl-C
-    the image at hand is finished and the outputs are closed with all images until then.
+    the image at hand is finished (one in tiles is given up) and the outputs are closed with all images until then.
 
     Parameters
     ----------
@@ -83,7 +84,8 @@ def convert(options: ConvertOptions, listener: Listener | None = None, method: M
         try:
             method = method or _build(options, categories)
             with Interrupts(listener.stopping) as interrupts:
-                for done in _work(options, layout, masks, method, pool, interrupts):
+                tiler = Tiler(options, method, masks, listener, interrupts)
+                for done in _work(options, layout, masks, method, pool, interrupts, tiler):
                     _settle(done, outputs, summary, categories)
                     listener.advanced(1)
             summary.interrupted = interrupts.noted
@@ -126,11 +128,17 @@ def _build(options: ConvertOptions, categories: Categories) -> Method:
 
 
 def _work(
-    options: ConvertOptions, layout: Layout, masks: MaskReader, method: Method, pool: Executor, interrupts: Interrupts
+    options: ConvertOptions,
+    layout: Layout,
+    masks: MaskReader,
+    method: Method,
+    pool: Executor,
+    interrupts: Interrupts,
+    tiler: Tiler,
 ) -> Iterator[Done]:
     """Read and segment all pairs in batches, until an interrupt is noted."""
     looks = needs_images(method)
-    read = partial(read_sample, masks=masks, decode=looks or options.overlay)
+    read = tiler.defer(partial(read_sample, masks=masks, decode=looks or options.overlay))
     size = options.batch_size if looks else 1
     batch: list[Sample] = []
     for sample in map_ahead(read, layout.pairs, pool, size + options.workers):
@@ -138,6 +146,12 @@ def _work(
             return
         if isinstance(sample, Problem):
             yield sample
+            continue
+        if isinstance(sample, LargeSample):
+            yield from _segment(method, batch)
+            batch = []
+            if (done := tiler.segment(sample)) is not None:
+                yield done
             continue
         batch.append(sample)
         if len(batch) == size:

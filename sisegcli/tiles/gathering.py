@@ -85,18 +85,18 @@ def gather(
             scores[root] = sure
     kept = np.zeros(count, np.int32)
     kept[list(scores)] = list(scores)
-    instances = _instances(store, kept[roots], last, category, scores)
-    instances.sort(key=lambda instance: -instance.score)
+    ordered = sorted(_instances(store, kept[roots], last, category, scores), key=lambda pair: (-pair[1].score, pair[0]))
+    instances = [instance for _, instance in ordered]
     gone = int(whole.sum()) - sum(int(whole[root]) for root in scores)
     return Segmentation(instances, removed=len(found) - len(scores), removed_pixels=gone)
 
 
 def _instances(
     store: LabelStore, owner: Labels, last: Ints, category: Ints, scores: Mapping[int, float]
-) -> list[Instance]:
-    """Read the image once and code each instance as soon as its last row has passed."""
+) -> list[tuple[int, Instance]]:
+    """Read the image once and code each instance as soon as its last row has passed; see `_code`."""
     size = (store.height, store.width)
-    found: list[Instance] = []
+    found: list[tuple[int, Instance]] = []
     nothing = np.zeros(0, np.int64)
     waiting = nothing, nothing, nothing
     for top, band in store.bands(max(1, BAND_PIXELS // store.width)):
@@ -135,8 +135,8 @@ def _runs(band: Labels, top: int, height: int) -> tuple[Ints, Ints, Ints]:
 
 def _code(
     label: Ints, start: Ints, end: Ints, size: tuple[int, int], category: Ints, scores: Mapping[int, float]
-) -> list[Instance]:
-    """Make instances of runs, in order of label; runs that touch become one."""
+) -> list[tuple[int, Instance]]:
+    """Make instances of runs, each with its first pixel in raster order; runs that touch become one."""
     order = np.lexsort((start, label))
     label, start, end = label[order], start[order], end[order]
     goes_on = (label[1:] == label[:-1]) & (start[1:] == end[:-1])
@@ -145,9 +145,10 @@ def _code(
         return []
     label, start, end = label[begins], start[begins], end[ends]
     firsts = np.flatnonzero(np.append(True, label[1:] != label[:-1]))
+    pixel = np.minimum.reduceat(start % size[0] * size[1] + start // size[0], firsts).tolist()
     found = []
-    for first, behind in zip(firsts.tolist(), [*firsts[1:].tolist(), len(label)], strict=True):
+    for first, behind, place in zip(firsts.tolist(), [*firsts[1:].tolist(), len(label)], pixel, strict=True):
         number = int(label[first])
         code = encode_runs(start[first:behind], end[first:behind], size)
-        found.append(Instance.from_rle(code, size, int(category[number]), scores[number]))
+        found.append((place, Instance.from_rle(code, size, int(category[number]), scores[number])))
     return found
