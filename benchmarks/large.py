@@ -2,10 +2,10 @@
 
     python benchmarks/large.py DATA WEIGHTS [--compare SIDE] [--sides SIDE ...] [--method NAME] [--tile N] [--keep DIR]
 
-Makes square mosaics of the images of DATA/nuclei-dev that no network learned from (the second half, in an order of their
-own, over and over), as TIFFs with masks, and runs `sisegcli convert` on them, each in a process of its own. The mosaic of
-`--compare` is converted in one pass and in tiles, and both are judged; those of `--sides` are converted in tiles.
-Instances below 20 pixels do not count, as in the README.
+Makes square mosaics of the images of DATA/nuclei-dev that no network learned from (the second half, in an order of
+their own, over and over), as TIFFs with masks, and runs `sisegcli convert` on them, each in a process of its own. The
+mosaic of `--compare` is converted in one pass and in tiles, and both are judged; those of `--sides` are converted in
+tiles. Instances below 20 pixels do not count, as in the README.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from plan import halves
 
-from sisegcli.evaluation import GroundTruth, Report, TruthImage, evaluate
 from sisegcli.categories import Categories
+from sisegcli.evaluation import GroundTruth, Report, TruthImage, evaluate
 from sisegcli.formats.coco import read_coco
 from sisegcli.instances import instances_from_labels
 

@@ -26,7 +26,8 @@ def encode_runs(starts: Ints, ends: Ints, size: tuple[int, int]) -> bytes:
 
     Examples
     --------
-    >>> encode_runs(np.array([2]), np.array([4]), (2, 2)) == coco_mask.encode(np.array([[0, 1]] * 2, np.uint8, order="F"))["counts"]
+    >>> right = np.array([[0, 1], [0, 1]], np.uint8, order="F")
+    >>> encode_runs(np.array([2]), np.array([4]), (2, 2)) == coco_mask.encode(right)["counts"]
     True
     """
     pixels = size[0] * size[1]

@@ -1,4 +1,4 @@
-"""How a method wants large images to be cut into tiles: a plain type that methods fill in and `sisegcli.tiles` reads."""
+"""How a method wants large images cut into tiles: a plain type that methods fill in and `sisegcli.tiles` reads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ class Tiling:
     Attributes
     ----------
     method : Method
-        Segments one tile; removes nothing. The scores of its instances say how sure their borders are, nothing of sizes.
+        Segments one tile; removes nothing. The scores of its instances say how sure their borders are, nothing of
+        sizes.
     score : callable
-        ``score(sureness, area, total, pixels)`` of a whole instance: mean sureness of its parts, its area, the area of its
-        category and of the image, in pixels.
+        ``score(sureness, area, total, pixels)`` of a whole instance: mean sureness of its parts, its area, the area of
+        its category and of the image, in pixels.
     reach, share : float
         A tile shows the method at least this many pixels, and this share of its side, beyond what it decides on.
     agreement : float

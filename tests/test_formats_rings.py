@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,16 +19,14 @@ def fill(polygons, shape, offset=(0, 0)):
             for x in range(shape[1]):
                 cy, cx = y + 0.5 + offset[0], x + 0.5 + offset[1]
                 crossings = sum(
-                    (y0 > cy) != (y1 > cy) and x0 > cx
-                    for ring in polygon
-                    for (x0, y0), (_, y1) in zip(ring, ring[1:], strict=False)
+                    (y0 > cy) != (y1 > cy) and x0 > cx for ring in polygon for (x0, y0), (_, y1) in pairwise(ring)
                 )
                 covered[y, x] += crossings % 2
     return covered
 
 
 def area(ring):
-    return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:], strict=False)) / 2
+    return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairwise(ring)) / 2
 
 
 def test_a_hole_stays_a_hole_and_an_island_in_it_is_a_polygon_of_its_own():

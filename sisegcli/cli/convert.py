@@ -108,8 +108,8 @@ def convert(
         str,
         typer.Option(
             metavar="auto|N|off",
-            help="Cut large images into overlapping tiles of N pixels. auto: images from 90 megapixels on; with weights that "
-            "see images at their own scale (small objects), already those too large for the memory of one pass.",
+            help="Cut larger images into overlapping tiles of N pixels. auto: images of 90 megapixels and more; with "
+            "weights that see images at their own scale (small objects), of 8 megapixels as the network sees them.",
             rich_help_panel=RUNNING,
         ),
     ] = "auto",

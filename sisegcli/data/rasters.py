@@ -1,8 +1,8 @@
 """Images and masks too large for memory: read a band of rows at a time.
 
-TIFF, BigTIFF and OME-TIFF are read by tifffile, where they lie: uncompressed ones are mapped into memory, of others those
-strips and tiles are decoded that a band touches. Pillow has to decode any other file as a whole, once, into a nameless
-temporary file.
+TIFF, BigTIFF and OME-TIFF are read by tifffile, where they lie: uncompressed ones are mapped into memory, of others
+those strips and tiles are decoded that a band touches. Pillow has to decode any other file as a whole, once, into a
+nameless temporary file.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def open_image(path: Path, folder: Path | None = None) -> Raster:
     Raises
     ------
     ImageError
-        If the file is missing, damaged, too large, no image, or has pixels that are no RGB and no grey; if it is a TIFF and
-        tifffile is not installed.
+        If the file is missing, damaged, too large, no image, or has pixels that are no RGB and no grey; if it is a TIFF
+        and tifffile is not installed.
     """
     if path.suffix.lower() in TIFF:
         tiff = _tiff(path)
@@ -180,8 +180,8 @@ def _decoded(path: Path, folder: Path | None, take: Callable[[Image.Image], NDAr
     height, width = image_size(path)
     if height * width > MAX_DECODED:
         raise ImageError(
-            f"{path} has {height} x {width} pixels, more than the {MAX_DECODED:,} that can be decoded at once; save it as "
-            "a tiled TIFF, which is read piece by piece."
+            f"{path} has {height} x {width} pixels, more than the {MAX_DECODED:,} that can be decoded at once; "
+            "save it as a tiled TIFF, which is read piece by piece."
         )
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile(dir=folder))

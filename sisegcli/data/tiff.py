@@ -35,8 +35,8 @@ class TiffSource:
     Raises
     ------
     ImageError
-        If the file is missing, damaged, no TIFF, or has other dimensions than rows, columns and colours; if tifffile is not
-        installed.
+        If the file is missing, damaged, no TIFF, or has other dimensions than rows, columns and colours; if tifffile is
+        not installed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,11 +46,12 @@ class TiffSource:
             raise ImageError(f"{path} is a large TIFF, which is read by tifffile; {INSTALL}.") from error
         self._path = path
         with _clear(path):
-            self._file = tifffile.TiffFile(path)
+            self._file: Any = tifffile.TiffFile(path)
         try:
             with _clear(path):
                 level = self._file.series[0].levels[0]
-                self._pages, axes = list(level.pages), level.axes
+                pages: list[Any] = list(level.pages)
+                self._pages, axes = pages, level.axes
                 self._key: Any = self._pages[0].keyframe
                 self._check(axes, level.shape)
         except ImageError:
@@ -64,8 +65,8 @@ class TiffSource:
         planes = len(self._pages)
         if sorted(axes.strip("SC")) != ["X", "Y"] or len(colours) > 1 or self._key.shaped[1] != 1:
             raise ImageError(f"{self._path} has the dimensions {axes} {shape}; save one image, grey or RGB.")
-        if colours and colours[0] not in (1, 2, 3, 4) or planes not in (1, 3):
-            raise ImageError(f"{self._path} has {colours[0]} channels; save one image, grey or RGB.")
+        if planes not in (1, 3) or (colours and colours[0] not in (1, 2, 3, 4)):
+            raise ImageError(f"{self._path} has {(*colours, planes)[0]} channels; save one image, grey or RGB.")
         orientation = self._key.tags.valueof(_ORIENTATION, 1)
         if orientation != 1:
             raise ImageError(f"{self._path} is stored turned (orientation {orientation}); save it upright.")
@@ -82,7 +83,8 @@ class TiffSource:
         if pixels.dtype.kind not in "bu" or pixels.dtype.itemsize > 2:
             raise ImageError(f"{self._path} has pixels of {pixels.dtype}; save it with 8 or 16 bits.")
         if self._key.photometric == 3 and self._key.colormap is not None:
-            return wide_to_bytes(np.moveaxis(self._key.colormap, 0, -1))[pixels]
+            colours = wide_to_bytes(np.moveaxis(self._key.colormap, 0, -1))
+            return np.asarray(colours[pixels], np.uint8)
         if pixels.dtype.itemsize == 2:
             pixels = wide_to_bytes(pixels)
         elif pixels.dtype.kind == "b":

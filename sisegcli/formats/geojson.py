@@ -1,8 +1,8 @@
 """GeoJSON for QuPath and other viewers of large images: one file an image, one feature an instance.
 
-``geojson/NAME.geojson`` is a FeatureCollection (RFC 7946) whose coordinates are image pixels (x, y), y downwards, pixel (y, x)
-covering the square from (x, y) to (x + 1, y + 1). Properties are QuPath's: ``objectType``, ``classification`` with the
-category's name and colour, and ``measurements`` with score and area; ``score`` and ``category_id`` are ours.
+``geojson/NAME.geojson`` is a FeatureCollection (RFC 7946) whose coordinates are image pixels (x, y), y downwards; pixel
+(y, x) covers the square from (x, y) to (x + 1, y + 1). Properties are QuPath's: ``objectType``, ``classification`` with
+the category's name and colour, and ``measurements`` with score and area; ``score`` and ``category_id`` are ours.
 """
 
 from __future__ import annotations

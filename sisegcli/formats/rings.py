@@ -29,8 +29,8 @@ def mask_rings(mask: Bool, offset: tuple[int, int] = (0, 0)) -> list[list[Ring]]
 
     Notes
     -----
-    No ring passes a corner twice, so that polygons are valid: where a loop touches itself, it is parted there in an outline
-    and a hole, or in two holes.
+    No ring passes a corner twice, so that polygons are valid: where a loop touches itself, it is parted there in an
+    outline and a hole, or in two holes.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Label images as TIFF: tiled, compressed, 32 bits, whatever their size.
 
-``labels/NAME.tif`` holds instance numbers from 1; 0 is nobody. Categories and scores have no place in it: ``labels.csv``
-lists them. tifffile writes the files; BigTIFF is taken where more than 4 GB may come.
+``labels/NAME.tif`` holds instance numbers from 1; 0 is nobody. Categories and scores have no place in it:
+``labels.csv`` lists them. tifffile writes the files; BigTIFF is taken where more than 4 GB may come.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class TiffWriter:
     Raises
     ------
     OutputError
-        If tifffile is not installed; if a file exists and `overwrite` is off, if it cannot be written, or if a stem leads
-        out of the folder.
+        If tifffile is not installed; if a file exists and `overwrite` is off, if it cannot be written, or if a stem
+        leads out of the folder.
     """
 
     def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:

@@ -62,8 +62,8 @@ class VocWriter:
         refuse_existing(objects_png, classes_png, overwrite=self._overwrite)
         if len(result.instances) >= VOID_16:
             raise OutputError(
-                f"{objects_png} cannot hold the number {len(result.instances)}: a PNG ends at 65534; write COCO's format or "
-                "TIFF."
+                f"{objects_png} cannot hold the number {len(result.instances)}: a PNG ends at 65534; write COCO's "
+                "format or TIFF."
             )
         objects = labels_from_instances(result.instances, result.size)
         classes = np.array([0, *(instance.category for instance in result.instances)])[objects]

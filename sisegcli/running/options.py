@@ -49,8 +49,8 @@ class ConvertOptions:
     min_score : float
         Instances with a lower score are removed, and counted.
     tile : int or str
-        ``auto``: images are tiled that are too large for one pass. ``off``: none is. A number: images are tiled that are
-        larger along a side, in tiles of this side, in pixels.
+        ``auto``: images are tiled that are too large for one pass. ``off``: none is. A number: images are tiled that
+        are larger along a side, in tiles of this side, in pixels.
     batch_size : int
         Images that the method gets at once.
     workers : int

@@ -78,8 +78,10 @@ def gather(
     scores: dict[int, float] = {}
     for root in found.tolist():
         kind = int(category[root])
-        sure = 1.0 if kind in tiling.stuff else tiling.score(
-            float(sureness[root]), int(whole[root]), totals[kind], size[0] * size[1]
+        sure = (
+            1.0
+            if kind in tiling.stuff
+            else tiling.score(float(sureness[root]), int(whole[root]), totals[kind], size[0] * size[1])
         )
         if whole[root] >= min_area and sure >= min_score:
             scores[root] = sure

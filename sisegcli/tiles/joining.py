@@ -87,7 +87,8 @@ def matching_parts(
     else:
         close[:] = True
     kind = np.asarray(categories)
-    return pairs[close & (kind[pairs[:, 0]] == kind[pairs[:, 1]])]
+    found: Pairs = pairs[close & (kind[pairs[:, 0]] == kind[pairs[:, 1]])]
+    return found
 
 
 def _shared(one: tuple[Tile, Labels], other: tuple[Tile, Labels]) -> tuple[Labels, Labels]:

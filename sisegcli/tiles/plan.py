@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from sisegcli.tiling import Tiling
@@ -72,6 +73,6 @@ def _axis(length: int, side: int, margin: int) -> list[tuple[slice, slice]]:
     step = side - 2 * margin
     step = step // STEP * STEP or step
     starts = [*range(0, length - side, step), length - side]
-    middles = [(before + side + after) // 2 for before, after in zip(starts, starts[1:], strict=False)]
+    middles = [(before + side + after) // 2 for before, after in pairwise(starts)]
     edges = [0, *middles, length]
-    return [(slice(s, s + side), slice(a, b)) for s, a, b in zip(starts, edges, edges[1:], strict=False)]
+    return [(slice(s, s + side), slice(a, b)) for s, (a, b) in zip(starts, pairwise(edges), strict=True)]

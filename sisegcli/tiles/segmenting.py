@@ -91,9 +91,7 @@ def segment_in_tiles(
             work.forget(row[0].row)
             store.append(band)
         work.join_stuff()
-        return gather(
-            store, work.parts, work.unions.roots(), tiling, min_area=min_area, min_score=min_score
-        )
+        return gather(store, work.parts, work.unions.roots(), tiling, min_area=min_area, min_score=min_score)
 
 
 class _Work:
