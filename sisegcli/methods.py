@@ -89,7 +89,7 @@ class _Baseline(ABC):
         unfiltered._min_area, unfiltered._min_score = 0, 0.0
         return Tiling(
             unfiltered,
-            score=lambda _, area, total, pixels: min(1.0, area / (SURE_SHARE * pixels)),
+            score=lambda category, sureness, area, total, pixels: min(1.0, area / (SURE_SHARE * pixels)),
             reach=self.reach,
             side=BASELINE_SIDE,
             limit=MAX_PIXELS,

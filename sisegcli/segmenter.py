@@ -203,13 +203,16 @@ class Segmenter:
         long_side, scale = self.predictor.config.long_side, self.magnify
         return Tiling(
             unsized,
-            score=lambda sureness, *sizes: sureness * size_score(*sizes),
+            score=self._whole_score,
             reach=0 if long_side else REACH / scale,
             share=REACH / long_side if long_side else 0.0,
             side=SHRUNK_TILE if long_side else round(TILE / scale / STEP) * STEP,
             limit=MAX_PIXELS if long_side else round(ONE_PASS / scale**2),
             stuff=self.stuff,
         )
+
+    def _whole_score(self, category: int, sureness: float, area: int, total: int, pixels: int) -> float:
+        return 1.0 if category in self.stuff else sureness * size_score(area, total, pixels)
 
     def _ask(self, image: NDArray[np.uint8], things: NDArray[np.int8]) -> Ask | None:
         """Return a function that asks the membership network about an image; None without such a network."""

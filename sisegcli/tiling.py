@@ -20,8 +20,8 @@ class Tiling:
         Segments one tile; removes nothing. The scores of its instances say how sure their borders are, nothing of
         sizes.
     score : callable
-        ``score(sureness, area, total, pixels)`` of a whole instance: mean sureness of its parts, its area, the area of
-        its category and of the image, in pixels.
+        ``score(category, sureness, area, total, pixels)`` of a whole instance: its category, the mean sureness of its
+        parts, its area, the area of its category and of the image, in pixels.
     reach, share : float
         A tile shows the method at least this many pixels, and this share of its side, beyond what it decides on.
     agreement : float
@@ -35,7 +35,7 @@ class Tiling:
     """
 
     method: Method
-    score: Callable[[float, int, int, int], float]
+    score: Callable[[int, float, int, int, int], float]
     reach: float
     side: int
     limit: int

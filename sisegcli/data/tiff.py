@@ -131,7 +131,8 @@ class TiffSource:
         if pixels is None:
             return
         first, last = max(y, top), min(y + shape[1], top + out.shape[1])
-        out[plane, first - top : last - top, x : x + shape[2]] = pixels[0, first - y : last - y, : shape[2]]
+        wide = min(shape[2], out.shape[2] - x)  # tiles may reach beyond the image
+        out[plane, first - top : last - top, x : x + wide] = pixels[0, first - y : last - y, :wide]
 
 
 @contextmanager

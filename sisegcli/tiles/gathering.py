@@ -78,13 +78,10 @@ def gather(
     scores: dict[int, float] = {}
     for root in found.tolist():
         kind = int(category[root])
-        sure = (
-            1.0
-            if kind in tiling.stuff
-            else tiling.score(float(sureness[root]), int(whole[root]), totals[kind], size[0] * size[1])
-        )
-        if whole[root] >= min_area and sure >= min_score:
-            scores[root] = sure
+        sizes = int(whole[root]), totals[kind], size[0] * size[1]
+        score = tiling.score(kind, float(sureness[root]), *sizes)
+        if whole[root] >= min_area and score >= min_score:
+            scores[root] = score
     kept = np.zeros(count, np.int32)
     kept[list(scores)] = list(scores)
     ordered = sorted(_instances(store, kept[roots], last, category, scores), key=lambda pair: (-pair[1].score, pair[0]))
