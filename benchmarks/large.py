@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--compare", type=int, metavar="SIDE", help="side of a mosaic that is converted both ways")
     parser.add_argument("--sides", type=int, nargs="*", default=(), metavar="SIDE", help="sides of mosaics in tiles")
     parser.add_argument("--method", default="siseg", help="a method of sisegcli convert")
-    parser.add_argument("--tile", default="608", help="side of the tiles, in pixels")
+    parser.add_argument("--tile", default="740", help="side of the tiles, in pixels")
     parser.add_argument("--device", default="auto", help="where the network runs")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for mosaics and results, which stay there")
     options = parser.parse_args(arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path
-from sisegcli.tiles.plan import STEP
+from sisegcli.tiles.plan import align_to_network, side_on_grid
 from sisegcli.tiling import Tiling
 
 Images = Sequence[NDArray[np.uint8]]
@@ -201,15 +202,20 @@ class Segmenter:
         unsized.options = replace(self.options, sized=False)
         unsized.min_area, unsized.min_score = 0, 0.0
         long_side, scale = self.predictor.config.long_side, self.magnify
-        return Tiling(
-            unsized,
-            score=self._whole_score,
-            reach=0 if long_side else REACH / scale,
-            share=REACH / long_side if long_side else 0.0,
-            side=SHRUNK_TILE if long_side else round(TILE / scale / STEP) * STEP,
-            limit=MAX_PIXELS if long_side else round(ONE_PASS / scale**2),
-            stuff=self.stuff,
-        )
+        if long_side:
+            share = REACH / long_side
+            tiling = Tiling(unsized, self._whole_score, reach=0, share=share, side=SHRUNK_TILE, limit=MAX_PIXELS)
+        else:
+            step = self.predictor.network.alignment
+            tiling = Tiling(
+                unsized,
+                self._whole_score,
+                reach=REACH / scale,
+                side=side_on_grid(TILE / scale, REACH / scale, scale=scale, step=step),
+                limit=round(ONE_PASS / scale**2),
+                aligned=partial(align_to_network, scale=scale, step=step),
+            )
+        return replace(tiling, stuff=self.stuff)
 
     def _whole_score(self, category: int, sureness: float, area: int, total: int, pixels: int) -> float:
         return 1.0 if category in self.stuff else sureness * size_score(area, total, pixels)

@@ -30,6 +30,8 @@ class Tiling:
         Side of a tile, margins included, in pixels, unless the user gives one.
     limit : int
         Image pixels above which one pass is not sensible.
+    aligned : callable
+        Returns the last place up to a given one at which a tile should begin, in pixels.
     stuff : collection of int
         Categories that are one segment an image.
     """
@@ -41,4 +43,5 @@ class Tiling:
     limit: int
     share: float = 0.0
     agreement: float = 0.5
+    aligned: Callable[[int], int] = int
     stuff: Collection[int] = field(default_factory=frozenset)

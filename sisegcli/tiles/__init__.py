@@ -28,7 +28,8 @@ those of the whole image, as without tiles.
 What is exact
 -------------
 ``components`` is, byte for byte. Networks with ``long_side`` 0 (`magnify` or not) see the same scale in a tile as in
-the whole image, and margins hide most of what differs. Networks that shrink an image to ``long_side`` pixels see a tile
+the whole image, tiles begin on the grid that the network would have there, and margins hide most of what differs.
+Networks that shrink an image to ``long_side`` pixels see a tile
 larger than they would see its image: tiles change what they find, mostly towards smaller objects. So ``auto`` tiles for
 the former where the network would see more than 8 megapixels at once, and for the latter only where an image was too
 large to be read before tiles came (90 megapixels), in tiles as large as memory allows.

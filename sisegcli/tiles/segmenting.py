@@ -73,7 +73,7 @@ def segment_in_tiles(
     if height * width > MOST_PIXELS:
         raise ImageError(f"{height} x {width} pixels are more than run-length codes can count; cut the image in two.")
     side = side or tiling.side
-    grid = plan_tiles((height, width), side, margin_of(tiling, side))
+    grid = plan_tiles((height, width), side, margin_of(tiling, side), tiling.aligned)
     work = _Work(tiling)
     done, count = 0, sum(len(row) for row in grid)
     with LabelStore(width, folder) as store:
