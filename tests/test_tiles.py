@@ -1,16 +1,24 @@
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from torch import nn
 
 from sisegcli.categories import Categories, Category
+from sisegcli.data.images import MAX_PIXELS
 from sisegcli.errors import ImageError
 from sisegcli.grouping.scores import score_instances, size_score
 from sisegcli.instances import Instance, Segmentation, instances_from_labels, labels_from_instances
 from sisegcli.methods import ComponentsMethod, WatershedMethod
+from sisegcli.network.checkpoint import NetworkConfig, build_network
+from sisegcli.segmenter import Segmenter
 from sisegcli.tiles import margin_of, plan_tiles, segment_in_tiles
 from sisegcli.tiles.joining import matching_parts
+from sisegcli.tiles.plan import align_to_network, side_on_grid
 from sisegcli.tiling import Tiling
 
 MASKS = hnp.arrays(np.int32, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.integers(-2, 2))
@@ -220,3 +228,45 @@ def test_bands_that_end_in_the_middle_of_an_instance_change_nothing(tmp_path, mo
         assert tile(ComponentsMethod(), mask, tmp_path, 32) == whole
     painted = labels_from_instances(whole.instances, mask.shape)
     assert (painted > 0).sum() == (mask >= 0).sum()
+
+
+def test_tiles_of_a_network_begin_on_its_grid_and_margins_hide_their_sides(tmp_path):
+    torch.manual_seed(0)
+    config = NetworkConfig(width=8, guided=True, long_side=0, magnify=2.0)
+    network = build_network(config)
+    for layer in (network.dfm.field, network.cbr.logit):
+        nn.init.normal_(layer.weight, std=0.02)
+    segmenter = Segmenter.from_network(network.eval(), config, device=torch.device("cpu"))
+    tiling = segmenter.tiling()
+    assert (tiling.side, tiling.reach, tiling.limit, tiling.aligned(100)) == (640, 48, 2**21, 96)
+    y, x = np.mgrid[:150, :330]
+    mask = np.where((y % 40 - 20) ** 2 + (x % 40 - 20) ** 2 < 15**2, 1, -1).astype(np.int32)
+    image = np.random.default_rng(0).integers(0, 256, (150, 330, 3), np.uint8)
+    [whole] = segmenter.segment([image], [mask])
+    found = tile(tiling, mask, tmp_path, 192, image)
+    assert sum(i.area for i in found.instances) == (mask == 1).sum() == sum(i.area for i in whole.instances)
+    assert segmenter.options.sized  # asking for tiles leaves the segmenter as it was
+    one_tile = tile(tiling, mask, tmp_path, 512, image)
+    assert [i.counts for i in sorted(one_tile.instances, key=str)] == [
+        i.counts for i in sorted(whole.instances, key=str)
+    ]
+    scores = {i.counts: i.score for i in whole.instances}
+    assert all(i.score == pytest.approx(scores[i.counts], rel=0.05) for i in one_tile.instances)
+
+
+def test_networks_that_see_images_shrunk_are_tiled_where_memory_ends():
+    config = NetworkConfig(width=8, long_side=384)
+    segmenter = Segmenter.from_network(build_network(config).eval(), config, device=torch.device("cpu"))
+    tiling = segmenter.tiling()
+    assert (tiling.side, tiling.limit, margin_of(tiling, tiling.side)) == (4096, MAX_PIXELS, 1024)
+
+
+@given(st.floats(1, 4).map(lambda scale: round(scale, 1)))
+def test_steps_lie_on_the_grid_for_factors_of_tenths(scale):
+    side = side_on_grid(1280 / scale, 96 / scale, scale=scale, step=32)
+    assert side * scale == pytest.approx(round(side * scale))
+    [row] = plan_tiles((1, 9000), side, round(96 / scale), partial(align_to_network, scale=scale, step=32))
+    assert len(row) > 2
+    for one in row:
+        cells = one.window[1].start * scale / 32
+        assert cells == pytest.approx(round(cells))
