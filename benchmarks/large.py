@@ -35,7 +35,7 @@ from sisegcli.instances import instances_from_labels
 
 SET = "nuclei-dev"
 SHELF = 256
-"""Height of a row of images in a mosaic, in pixels; no image is lower."""
+"""Height of a row of images in a mosaic, in pixels; higher ones are cut off."""
 LEAST = 20
 """Smallest instance that counts, in pixels."""
 NUCLEUS = 1
@@ -79,7 +79,7 @@ def shelves(data: Path, side: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[
             order = order or rng.permutation(sorted(stems)).tolist()
             stem = order.pop()
             pixels = np.asarray(Image.open(images[stem]).convert("RGB"))[:height, : side - left]
-            place = np.s_[:, left : left + pixels.shape[1]]
+            place = np.s_[: len(pixels), left : left + pixels.shape[1]]
             image[place] = pixels
             mask[place], numbers = (
                 np.asarray(Image.open(data / folder / f"{stem}.png"))[:height, : side - left]
