@@ -181,3 +181,12 @@ def test_a_missing_codec_is_a_sentence(tmp_path, monkeypatch):
         monkeypatch.setitem(key.__dict__, "decode", decode)
         with pytest.raises(ImageError, match=r"needs imagecodecs; pip install 'sisegcli\[large\]'"):
             raster.rows(0, 3)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "jpeg", "zstd", "jpeg2000"])
+def test_other_compressions(tmp_path, compression):
+    pytest.importorskip("imagecodecs")
+    kind = "ycbcr" if compression == "jpeg" else "rgb"
+    path = write(tmp_path / "x.tif", RGB, photometric=kind, compression=compression, tile=(32, 32))
+    with open_image(path) as raster:
+        assert (bands(raster) == tifffile.imread(path)).all()

@@ -18,6 +18,7 @@ from sisegcli.errors import ImageError
 INSTALL = "pip install 'sisegcli[large]'"
 
 _ORIENTATION = 274  # tag
+_JPEG = (6, 7, 34892, 33007)  # compressions
 _DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, struct.error)
 
 # Where nobody set up logging, tifffile's remarks on damaged files would be printed; its exceptions say enough.
@@ -127,7 +128,9 @@ class TiffSource:
             return
         file = key.parent.filehandle
         file.seek(page.dataoffsets[index])
-        pixels, (plane, _, y, x, _), shape = key.decode(file.read(length), index, jpegtables=key.jpegtables)
+        stored = file.read(length)  # before `decode`, which may read from the file as it is made
+        tables = {"jpegtables": page.jpegtables, "jpegheader": key.jpegheader} if key.compression in _JPEG else {}
+        pixels, (plane, _, y, x, _), shape = key.decode(stored, index, **tables)
         if pixels is None:
             return
         first, last = max(y, top), min(y + shape[1], top + out.shape[1])
