@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from sisegcli.runs import decode_runs, encode_runs, paint_runs
+
 Bool = NDArray[np.bool_]
 Labels = NDArray[np.int32]
 Floats = NDArray[np.float32]
@@ -76,6 +78,14 @@ class Instance:
         decoded: Bool = coco_mask.decode(self.rle).astype(bool)
         return decoded
 
+    def crop(self, box: tuple[int, int, int, int] | None = None) -> Bool:
+        """Decode what lies in a box (top, left, height, width), by default its own, and nothing around it.
+
+        >>> Instance.from_mask(np.array([[0, 1, 1], [0, 1, 0]], bool), category=5).crop().astype(int).tolist()
+        [[1, 1], [1, 0]]
+        """
+        return paint_runs(*decode_runs(self.counts), self.size[0], box or self.box)
+
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
@@ -135,15 +145,9 @@ def instances_from_labels(
         label = int(values[first])
         if label not in categories:
             continue
-        # Runs alternate gap, object, gap, object, …, gap (COCO's uncompressed counts).
-        edges = np.empty(2 * (last - first) + 2, np.int64)
-        edges[0], edges[-1] = 0, flat.size
-        edges[1:-1:2], edges[2:-1:2] = starts[first:last], ends[first:last]
-        counts = np.diff(edges)
-        counts = counts if counts[-1] else counts[:-1]  # an object in the last pixel has no gap behind it
-        rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+        code = encode_runs(starts[first:last], ends[first:last], (height, width))
         score = 1.0 if scores is None else scores.get(label, 1.0)
-        found.append(Instance.from_rle(rle["counts"], (height, width), categories[label], score))
+        found.append(Instance.from_rle(code, (height, width), categories[label], score))
     return found
 
 
@@ -159,6 +163,5 @@ def labels_from_instances(instances: Sequence[Instance], size: tuple[int, int]) 
     labels = np.zeros(size, np.int32)
     for number, instance in enumerate(instances, start=1):
         top, left, height, width = instance.box
-        crop = instance.mask()[top : top + height, left : left + width]
-        labels[top : top + height, left : left + width][crop] = number
+        labels[top : top + height, left : left + width][instance.crop()] = number
     return labels

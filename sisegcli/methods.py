@@ -5,6 +5,7 @@ Only the network's method imports torch, and only when it is built.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
@@ -13,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.categories import Categories
+from sisegcli.data.images import MAX_PIXELS
 from sisegcli.errors import OptionError
 from sisegcli.grouping.components import label_components
 from sisegcli.grouping.watershed import label_watershed
 from sisegcli.instances import Segmentation, instances_from_labels
 from sisegcli.stages import stage
+from sisegcli.tiling import Tiling
 
 Images = Sequence[NDArray[np.uint8]]
 Masks = Sequence[NDArray[np.int32]]
@@ -25,6 +28,8 @@ Labels = NDArray[np.int32]
 
 SURE_SHARE = 0.25
 """Share of the image from which a baseline's instance scores 1."""
+BASELINE_SIDE = 2048
+"""Side of a baseline's tiles, in pixels."""
 
 
 class Method(Protocol):
@@ -58,6 +63,12 @@ def lanes_of(method: Method) -> int:
     return int(getattr(method, "lanes", 1))
 
 
+def tiling_of(method: Method) -> Tiling | None:
+    """Return how a method wants large images to be cut into tiles; None for one that does not say."""
+    tiling = getattr(method, "tiling", None)
+    return tiling() if tiling is not None else None
+
+
 class _Baseline(ABC):
     """What the baselines share: they see the mask only, and believe large instances more.
 
@@ -66,6 +77,8 @@ class _Baseline(ABC):
     """
 
     needs_images: ClassVar[bool] = False
+    reach: ClassVar[int]
+    agreement: ClassVar[float]
 
     def __init__(self, categories: Categories | None = None, *, min_area: int = 0, min_score: float = 0.0) -> None:
         self._stuff = {category.id for category in (categories or {}).values() if not category.isthing}
@@ -76,6 +89,20 @@ class _Baseline(ABC):
     def segment(self, images: Images, masks: Masks) -> list[Segmentation]:
         """Segment a batch by its masks alone; see `Method.segment`."""
         return [self._segment(mask) for mask in masks]
+
+    def tiling(self) -> Tiling:
+        """Say how large images are cut into tiles; see `sisegcli.tiles`."""
+        unfiltered = copy.copy(self)
+        unfiltered._min_area, unfiltered._min_score = 0, 0.0
+        return Tiling(
+            unfiltered,
+            score=lambda category, sureness, area, total, pixels: min(1.0, area / (SURE_SHARE * pixels)),
+            reach=self.reach,
+            side=BASELINE_SIDE,
+            limit=MAX_PIXELS,
+            agreement=self.agreement,
+            stuff=self._stuff,
+        )
 
     @abstractmethod
     def _label(self, mask: Labels) -> tuple[Labels, Mapping[int, int]]:
@@ -117,6 +144,9 @@ class ComponentsMethod(_Baseline):
     [(5, 2), (5, 1)]
     """
 
+    reach = 1
+    agreement = 0.0  # what is connected in any tile is connected
+
     def _label(self, mask: Labels) -> tuple[Labels, Mapping[int, int]]:
         return label_components(mask, stuff=self._stuff, connectivity=4)
 
@@ -126,6 +156,9 @@ class WatershedMethod(_Baseline):
 
     The parameters are those of `ComponentsMethod`.
     """
+
+    reach = 64
+    agreement = 0.5
 
     def _label(self, mask: Labels) -> tuple[Labels, Mapping[int, int]]:
         return label_watershed(mask, stuff=self._stuff)

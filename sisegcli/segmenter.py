@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import Categories
+from sisegcli.data.images import MAX_PIXELS
 from sisegcli.data.masks import normalise
 from sisegcli.devices import pick_device
 from sisegcli.errors import CheckpointError, ImageError, OptionError
@@ -21,6 +24,7 @@ from sisegcli.grouping.group import group
 from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.outlines import Draw, Look, looks_rough
 from sisegcli.grouping.prompts import Ask, Prompt
+from sisegcli.grouping.scores import size_score
 from sisegcli.instances import Instance, Segmentation, instances_from_labels
 from sisegcli.network.asking import Asker, Drawer
 from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
@@ -29,10 +33,21 @@ from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path
 from sisegcli.stages import stage
+from sisegcli.tiles.plan import align_to_network, side_on_grid
+from sisegcli.tiling import Tiling
 
 Images = Sequence[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
 Masks = Sequence[NDArray[np.int32]]
+
+REACH = 96
+"""Pixels, as the network sees them, beyond which what it sees hardly changes what it says."""
+TILE = 1280
+"""Side of a tile, in pixels as the network sees them."""
+SHRUNK_TILE = 4096
+"""Side of a tile, in image pixels, where the network sees images shrunk: the largest that memory allows."""
+ONE_PASS = 2**23
+"""Pixels, as the network sees them, that are segmented in one pass: some 2 GB of memory in a crowd."""
 
 
 class Segmenter:
@@ -193,6 +208,32 @@ class Segmenter:
             self._segment(mask, field, boundary, edges, eye, (size[0], size[1]))
             for mask, (field, boundary), edges, eye, size in zip(masks, fields, outer, eyes, sizes, strict=True)
         ]
+
+    def tiling(self) -> Tiling:
+        """Say how large images are cut into tiles for this network; see `sisegcli.tiles`."""
+        unsized = copy.copy(self)
+        # Whether a mask is rough is decided for whole images, so tiles keep its edges unless they are told not to.
+        edges = "keep" if self.options.edges == "auto" else self.options.edges
+        unsized.options = replace(self.options, sized=False, edges=edges)
+        unsized.min_area, unsized.min_score = 0, 0.0
+        long_side, scale = self.predictor.config.long_side, self.magnify
+        if long_side:
+            share = REACH / long_side
+            tiling = Tiling(unsized, self._whole_score, reach=0, share=share, side=SHRUNK_TILE, limit=MAX_PIXELS)
+        else:
+            step = self.predictor.network.alignment
+            tiling = Tiling(
+                unsized,
+                self._whole_score,
+                reach=REACH / scale,
+                side=side_on_grid(TILE / scale, REACH / scale, scale=scale, step=step),
+                limit=round(ONE_PASS / scale**2),
+                aligned=partial(align_to_network, scale=scale, step=step),
+            )
+        return replace(tiling, stuff=self.stuff)
+
+    def _whole_score(self, category: int, sureness: float, area: int, total: int, pixels: int) -> float:
+        return 1.0 if category in self.stuff else sureness * size_score(area, total, pixels)
 
     def _eyes(self, image: NDArray[np.uint8], mask: NDArray[np.int32], things: NDArray[np.int8]) -> Eyes:
         """Return functions that let the other networks, where they are there and needed, look at an image."""

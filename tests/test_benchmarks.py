@@ -382,3 +382,18 @@ def test_doctests() -> None:
     assert doctest.testmod(candidates) == (0, 2)
     assert doctest.testmod(plan) == doctest.testmod(quality) == (0, 1)
     assert doctest.testmod(measuring) == doctest.testmod(networks) == (0, 0)
+
+
+def test_large_images_are_converted_both_ways(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tifffile")
+    import large
+
+    sizes = ["--compare", "150", "--sides", "90", "--tile", "64", "--keep", str(tmp_path / "k")]
+    assert large.main([str(data), "none", "--method", "components", *sizes]) == 0
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["150", "off"], ["150", "64"], ["90", "64"]]
+    assert rows[0][2] == rows[1][2] != "0"
+    assert rows[0][6] == rows[1][6] != ""
+    assert rows[2][6] == ""
+    texts = [(tmp_path / "k" / "150" / f"tile-{tile}" / "instances.json").read_text() for tile in ("off", "64")]
+    assert texts[0] == texts[1]

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from sisegcli import __version__
 from sisegcli.cli import app
 
-HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors")
+HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors", "tifffile")
 
 
 def invoke(*arguments):

@@ -150,7 +150,7 @@ def test_a_field_of_nothing_is_white(inside):
 
 
 def test_the_table_of_writers(tmp_path: Path):
-    assert list(WRITERS) == ["coco", "voc"]
+    assert list(WRITERS) == ["coco", "voc", "tiff", "geojson"]
     for make in WRITERS.values():
         writer = make(tmp_path, Categories(), polygons=True, overwrite=False)
         writer.close()

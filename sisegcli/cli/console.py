@@ -146,6 +146,13 @@ class ConvertProgress(Listener):
             speed = self._done / (now - self._start)
             self._console.say(f"{self._done} of {self._total} images, {speed:.1f} images/s")
 
+    def tiled(self, done: int, count: int) -> None:
+        """Say it now and then, as a large image takes a while."""
+        now = time.monotonic()
+        if now - self._said >= LINE_SECONDS:
+            self._said = now
+            self._console.say(f"{done:,} of {count:,} tiles of image {self._done + 1}")
+
     def stopping(self) -> None:
         """Say that an interrupt was heard."""
         self._console.say("Stopping after the images at hand; press Ctrl-C again to stop at once.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value, tile_size
 
 
 class Format(str, Enum):
@@ -17,6 +17,8 @@ class Format(str, Enum):
 
     coco = "coco"
     voc = "voc"
+    tiff = "tiff"
+    geojson = "geojson"
 
 
 class MethodName(str, Enum):
@@ -69,7 +71,7 @@ def convert(
         list[Format] | None,
         typer.Option(
             help="Format; repeatable. coco: instances.json. voc: indexed PNGs in SegmentationObject/ and "
-            "SegmentationClass/. By default coco.",
+            "SegmentationClass/. tiff: labels of 32 bits. geojson: polygons for QuPath. By default coco.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -110,6 +112,15 @@ def convert(
         float, typer.Option(min=0, max=1, metavar="0…1", help="Remove worse instances.", rich_help_panel=METHOD)
     ] = 0.0,
     device: shared.Device = "auto",
+    tile: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N|off",
+            help="Cut larger images into overlapping tiles of N pixels. auto: images of 90 megapixels and more; with "
+            "weights that see images at their own scale (small objects), of 8 megapixels as the network sees them.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = "auto",
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="Images that the network sees at once.", rich_help_panel=RUNNING)
     ] = 8,
@@ -173,6 +184,7 @@ def convert(
         min_area=min_area,
         min_score=min_score,
         device=device,
+        tile=tile_size(tile),
         batch_size=batch_size,
         profile=profile,
         shard=None if shard is None else Shard.parse(shard),

@@ -66,3 +66,12 @@ def mask_value(option: str, text: str) -> int | None:
     if not text.isdecimal():
         raise typer.BadParameter(f"{text!r} is neither a whole number nor none.", param_hint=f"'{option}'")
     return int(text)
+
+
+def tile_size(text: str) -> int | str:
+    """Read the value of ``--tile``; `ConvertOptions` refuses other words.
+
+    >>> tile_size("1024"), tile_size("auto")
+    (1024, 'auto')
+    """
+    return int(text) if text.isdecimal() else text

@@ -59,7 +59,7 @@ def read_image(path: Path | str, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
         If the file is missing, damaged, too large, no image, or has floating-point pixels.
     """
     with opened(path, max_pixels) as (image, orientation):
-        pixels = _rgb(image, Path(path))
+        pixels = to_rgb(image, Path(path))
     return upright(pixels, orientation)
 
 
@@ -112,13 +112,18 @@ def upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
     >>> upright(np.array([[1, 2, 3], [4, 5, 6]]), orientation=6).tolist()
     [[4, 1], [5, 2], [6, 3]]
     """
+    return np.ascontiguousarray(turned(pixels, orientation))
+
+
+def turned(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
+    """Return a view of an (H, W, …) array, turned as `upright` does."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+    return pixels
 
 
 def _quiet_open(file: BinaryIO) -> Image.Image:
@@ -139,11 +144,20 @@ def _exif_orientation(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) else 1
 
 
-def _rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+def to_rgb(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of an opened image, or of a part of it, as (H, W, 3) of uint8; see `read_image`."""
     if image.mode == "F":
         raise ImageError(f"{path} has floating-point pixels; save it with 8 or 16 bits.")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        grey = ((wide + 128) // 257).astype(np.uint8)
-        return np.stack([grey] * 3, axis=-1)
+        return np.stack([wide_to_bytes(np.asarray(image))] * 3, axis=-1)
     return np.array(image.convert("RGB"))  # a copy: Pillow's own view of its pixels cannot be written
+
+
+def wide_to_bytes(values: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Divide values of 16 bits by 257.
+
+    >>> wide_to_bytes(np.array([0, 257, 65535])).tolist()
+    [0, 1, 255]
+    """
+    wide = np.clip(values.astype(np.int64), 0, 65535)
+    return ((wide + 128) // 257).astype(np.uint8)

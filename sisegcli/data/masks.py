@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ Mask = NDArray[np.int32]
 
 # Pillow stretches grey PNGs of 2 and 4 bits to 0..255, which is right for pictures and wrong for ids.
 _STRETCHED = {"L;2": 85, "L;4": 17}
+
+_COLOURED = ("RGB", "RGBA", "RGBX")
 
 _WAYS_OUT = "save it as a PNG that holds category ids (mode P, L or I;16)"
 
@@ -75,19 +77,43 @@ class MaskReader:
         """
         path = Path(path)
         with opened(path, self.max_pixels) as (image, orientation):
-            if image.format in ("JPEG", "MPO", "JPEG2000"):
-                raise ImageError(
-                    f"{path} is a JPEG, whose compression changes the values of a mask; {_WAYS_OUT} instead."
-                )
-            mode, raw = image.mode, _values_or_colours(image)
-        if mode in ("RGB", "RGBA", "RGBX"):
-            values = self._look_up(raw, path)
-        elif raw.ndim == 2 and raw.dtype.kind in "bui":
-            values = raw
-        else:
-            raise ImageError(f"{path} has Pillow's mode {mode}, in which ids cannot be told; {_WAYS_OUT}.")
+            raw = self.values_of(image, path)(image)
+        return upright(self.ids(raw, path), orientation)
+
+    def values_of(self, image: Image.Image, path: Path) -> Callable[[Image.Image], NDArray[Any]]:
+        """Return what takes values, or colours, out of an opened mask that is not decoded yet, or of parts of it.
+
+        Raises
+        ------
+        ImageError
+            If the file is lossy, or has a mode in which ids cannot be told.
+        """
+        if image.format in ("JPEG", "MPO", "JPEG2000"):
+            raise ImageError(f"{path} is a JPEG, whose compression changes the values of a mask; {_WAYS_OUT} instead.")
+        tiles = getattr(image, "tile", [])
+        stretch = _STRETCHED.get(str(tiles[0][3]), 1) if image.format == "PNG" and tiles else 1
+
+        def take(part: Image.Image) -> NDArray[Any]:
+            raw = np.asarray(part)
+            if part.mode == "LA":
+                raw = raw[..., 0]
+            if part.mode not in _COLOURED and not (raw.ndim == 2 and raw.dtype.kind in "bui"):
+                raise ImageError(f"{path} has Pillow's mode {part.mode}, in which ids cannot be told; {_WAYS_OUT}.")
+            return raw // stretch if stretch > 1 else raw
+
+        return take
+
+    def ids(self, raw: NDArray[Any], path: Path) -> Mask:
+        """Turn values (H, W), or colours (H, W, C), of a file into category ids.
+
+        Raises
+        ------
+        ImageError
+            If a value cannot be an id, or a colour is not in the table.
+        """
+        values = self._look_up(raw, path) if raw.ndim == 3 else raw
         try:
-            return upright(normalise(values, self.background, self.ignore), orientation)
+            return normalise(values, self.background, self.ignore)
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from error
 
@@ -156,12 +182,3 @@ def normalise(mask: NDArray[Any], background: int | None = 0, ignore: int | None
     ids[empty] = BACKGROUND
     ids[void] = IGNORE
     return ids
-
-
-def _values_or_colours(image: Image.Image) -> NDArray[Any]:
-    tiles = getattr(image, "tile", [])
-    stretch = _STRETCHED.get(str(tiles[0][3]), 1) if image.format == "PNG" and tiles else 1
-    raw = np.asarray(image)
-    if image.mode == "LA":
-        raw = raw[..., 0]
-    return raw // stretch if stretch > 1 else raw

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from sisegcli.errors import OutputError
 
@@ -44,3 +44,15 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def below(folder: Path, stem: str, suffix: str) -> Path:
+    """Return the file of a stem, which must stay below the output folder.
+
+    >>> below(Path("out"), "street/0001", ".png").as_posix()
+    'out/street/0001.png'
+    """
+    parts = PurePath(stem).parts
+    if not parts or ".." in parts or PurePath(stem).anchor:
+        raise OutputError(f"'{stem}' leads out of {folder}; give names below the image folder.")
+    return folder / f"{stem}{suffix}"

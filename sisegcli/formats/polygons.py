@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sisegcli.instances import Bool, Instance
 
 
 def instance_polygons(instance: Instance) -> list[list[int]]:
     """Return COCO polygons of an instance, in image coordinates; see `mask_polygons`."""
-    top, left, height, width = instance.box
-    return mask_polygons(instance.mask()[top : top + height, left : left + width], (top, left))
+    return mask_polygons(instance.crop(), instance.box[:2])
 
 
 def mask_polygons(mask: Bool, offset: tuple[int, int] = (0, 0)) -> list[list[int]]:
@@ -45,31 +45,11 @@ def mask_polygons(mask: Bool, offset: tuple[int, int] = (0, 0)) -> list[list[int
     [[0, 0, 2, 0, 2, 1, 1, 1, 1, 2, 0, 2]]
     """
     padded = np.pad(mask, 1)
-    nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
-    saddle = (nw == se) & (ne == sw) & (nw != ne)
-    count = ((nw ^ ne ^ sw ^ se) + 2 * saddle).ravel()
-    place = np.flatnonzero(count)
-    place = np.repeat(place, count[place])
+    place, pixel, following = trace(padded)
     if not place.size:
         return []
     stride = mask.shape[1] + 1
     y, x = np.divmod(place, stride)
-    # The first corner of a saddle ends the edge at its left, the second starts the edge at its right; which of them
-    # continues downwards depends on the diagonal, so that corners stay with their pixel (4-connectivity).
-    second = np.append(False, place[1:] == place[:-1])
-    downwards = second ^ (saddle & ne).ravel()[place]
-    columnwise = np.lexsort((downwards, y, x))
-    pixel = se.ravel()[place]
-
-    # Edges keep the mask on their right: towards the right and upwards where the pixel south-east of them is in it.
-    following = np.empty(len(place), np.int64)
-    for start, end, forwards in (
-        (np.arange(0, len(place), 2), np.arange(1, len(place), 2), True),
-        (columnwise[1::2], columnwise[::2], False),
-    ):
-        inside = pixel[start if forwards else end]
-        following[np.where(inside, start, end)] = np.where(inside, end, start)
-
     successors: list[int] = following.tolist()
     outlines: list[int] = []
     holes: list[tuple[int, int, int, int, int]] = []  # edge above, column, row of the edge, first corner, last corner
@@ -118,3 +98,46 @@ def mask_polygons(mask: Bool, offset: tuple[int, int] = (0, 0)) -> list[list[int
                 break
         polygons.append(polygon)
     return polygons
+
+
+def trace(padded: Bool) -> tuple[NDArray[np.int64], Bool, NDArray[np.int64]]:
+    """Find the corners of a mask's outlines and holes, and the successor of each.
+
+    Parameters
+    ----------
+    padded : (H + 2, W + 2) array of bool
+        The mask with a rim of False.
+
+    Returns
+    -------
+    place : (n,) array of int64
+        Corners in raster order: y (W + 1) + x, for the corner at the upper left of pixel (y, x).
+    pixel : (n,) array of bool
+        Whether the pixel at the lower right of a corner is in the mask; of the first corner of a loop, it tells
+        outlines from holes.
+    following : (n,) array of int64
+        Index of the next corner; the mask lies on the right of the way there.
+    """
+    nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    saddle = (nw == se) & (ne == sw) & (nw != ne)
+    count = ((nw ^ ne ^ sw ^ se) + 2 * saddle).ravel()
+    place = np.flatnonzero(count)
+    place = np.repeat(place, count[place])
+    stride = padded.shape[1] - 1
+    y, x = np.divmod(place, stride)
+    # The first corner of a saddle ends the edge at its left, the second starts the edge at its right; which of them
+    # continues downwards depends on the diagonal, so that corners stay with their pixel (4-connectivity).
+    second = np.append(False, place[1:] == place[:-1])
+    downwards = second ^ (saddle & ne).ravel()[place]
+    columnwise = np.lexsort((downwards, y, x))
+    pixel = se.ravel()[place]
+
+    # Edges keep the mask on their right: towards the right and upwards where the pixel south-east of them is in it.
+    following = np.empty(len(place), np.int64)
+    for start, end, forwards in (
+        (np.arange(0, len(place), 2), np.arange(1, len(place), 2), True),
+        (columnwise[1::2], columnwise[::2], False),
+    ):
+        inside = pixel[start if forwards else end]
+        following[np.where(inside, start, end)] = np.where(inside, end, start)
+    return place, pixel, following

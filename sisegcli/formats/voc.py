@@ -7,8 +7,7 @@ section 4.4. Scores have no place in a PNG: ``instances.csv`` lists them beside 
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,13 @@ from PIL import Image
 from sisegcli.categories import Categories
 from sisegcli.data.colours import voc_palette
 from sisegcli.errors import ImageError, OutputError
-from sisegcli.formats.files import output_errors, refuse_existing, replacing, temporary_name
+from sisegcli.formats.files import below, refuse_existing, replacing
 from sisegcli.formats.records import ImageResult
+from sisegcli.formats.table import InstanceTable
 from sisegcli.instances import Bool, Labels, labels_from_instances
 
-COLUMNS = ("stem", "instance", "category_id", "category", "score", "area", "top", "left", "height", "width")
-"""Columns of ``instances.csv``; box and area are in pixels."""
+VOID_16 = 65535
+"""Void in a PNG of 16 bits."""
 
 
 class VocWriter:
@@ -53,49 +53,33 @@ class VocWriter:
         self.folder = Path(out)
         self.path = self.folder / "instances.csv"
         self.paths = [self.folder / "SegmentationObject", self.folder / "SegmentationClass", self.path]
-        refuse_existing(self.path, overwrite=overwrite)
-        self._categories = categories
         self._overwrite = overwrite
-        self._temporary = temporary_name(self.path)
-        with output_errors(self.path):
-            self._file = self._temporary.open("w", encoding="utf-8", newline="")
-            self._csv = csv.writer(self._file, lineterminator="\n")
-            self._csv.writerow(COLUMNS)
+        self._table = InstanceTable(self.path, categories, overwrite=overwrite)
 
     def add(self, result: ImageResult) -> None:
         """Write the two PNGs of an image and remember its scores."""
-        objects_png, classes_png = (self._png(folder, result.stem) for folder in self.paths[:2])
+        objects_png, classes_png = (below(folder, result.stem, ".png") for folder in self.paths[:2])
         refuse_existing(objects_png, classes_png, overwrite=self._overwrite)
+        if len(result.instances) >= VOID_16:
+            raise OutputError(
+                f"{objects_png} cannot hold the number {len(result.instances)}: a PNG ends at 65534; write COCO's "
+                "format or TIFF."
+            )
         objects = labels_from_instances(result.instances, result.size)
         classes = np.array([0, *(instance.category for instance in result.instances)])[objects]
         pictures = {path: _picture(path, ids) for path, ids in ((objects_png, objects), (classes_png, classes))}
         for path, picture in pictures.items():
             with replacing(path) as temporary:
                 picture.save(temporary, format="PNG")
-        with output_errors(self.path):
-            for number, i in enumerate(result.instances, start=1):
-                name = self._categories.name(i.category)
-                self._csv.writerow((result.stem, number, i.category, name, round(i.score, 6), i.area, *i.box))
-
-    def _png(self, folder: Path, stem: str) -> Path:
-        """Return the file of a stem, which must stay below the output folder."""
-        parts = PurePath(stem).parts
-        if not parts or ".." in parts or PurePath(stem).anchor:
-            raise OutputError(f"'{stem}' leads out of {self.folder}; give names below the image folder.")
-        return folder / f"{stem}.png"
+        self._table.add(result)
 
     def close(self) -> None:
         """Give ``instances.csv`` its name; a second call does nothing."""
-        if self._file.closed:
-            return
-        with output_errors(self.path):
-            self._file.close()
-            self._temporary.replace(self.path)
+        self._table.close()
 
     def abort(self) -> None:
         """Remove the unfinished CSV; the PNGs that were written are whole and stay."""
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        self._table.abort()
 
 
 def _picture(path: Path, ids: NDArray[np.integer[Any]]) -> Image.Image:

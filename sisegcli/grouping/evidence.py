@@ -22,6 +22,8 @@ Floats = NDArray[np.float32]
 
 JOIN_ODDS = 3.0
 """Log odds from which membership and votes join two regions."""
+PART_ODDS = -5.0
+"""Log odds below which membership parts two regions, whatever lies between them."""
 LARGE = 12
 """Cells that a piece needs to be the other part of a partly hidden object."""
 
@@ -112,7 +114,7 @@ def decide(
     pairs : mapping, optional
         What the membership network said of pairs of pieces. Then pieces of different regions are joined if
         m − log(v + 0.1) > `JOIN_ODDS`, with m their log odds and v the distance of their votes over that of their
-        centres, or if things of other categories lie between them (see `find_hidden_links`).
+        centres, or if things of other categories lie between them (see `find_hidden_links`) and m > `PART_ODDS`.
 
     Returns
     -------
@@ -223,7 +225,8 @@ def _join_members(nodes: dict[int, _Node], owner: NDArray[np.int32], pieces: Pie
     for number, node in nodes.items():
         if node.area >= LARGE:
             large.setdefault(int(pieces.category[number]), []).append(number)
-    hidden = [link for numbers in large.values() for link in find_hidden_links(root, categories, numbers)]
+    links = [link for numbers in large.values() for link in find_hidden_links(root, categories, numbers)]
+    hidden = [(gap, a, b) for gap, a, b in links if b not in nodes[a].links or nodes[a].links[b].odds() > PART_ODDS]
     held = {n: {int(pieces.region[n])} for n in nodes}
     for _, a, b in sorted(hidden) + sorted(found):
         _unite(owner, held, a, b)

@@ -112,7 +112,7 @@ def group(
     if options.centres == "density":
         seen = outline_agreement(sample_cells(labels), boundary)
         agreement = {label: float(seen[label]) if label < len(seen) else 1.0 for label in labelled}
-    scores = score_instances(labels, labelled, known, agreement=agreement, stuff=stuff)
+    scores = score_instances(labels, labelled, known, agreement=agreement, stuff=stuff, sized=options.sized)
     return Grouping(labels, labelled, scores)
 
 

@@ -42,6 +42,8 @@ class GroupingOptions:
         whether the mask is rough.
     radius, beta, steps : float, float, int
         Radius, exponent and length of the random walk (IRNet: 5, 10 and 256).
+    sized : bool
+        Scores hold shares of the category and of the image. Tiles do without, as they see neither whole.
     """
 
     centres: Centres = "density"
@@ -57,3 +59,4 @@ class GroupingOptions:
     radius: float = 5.0
     beta: float = 10.0
     steps: int = 256
+    sized: bool = True

@@ -21,6 +21,7 @@ def score_instances(
     *,
     agreement: Mapping[int, float] | None = None,
     stuff: Collection[int] = (),
+    sized: bool = True,
 ) -> dict[int, float]:
     """Score instances in [0, 1].
 
@@ -41,6 +42,8 @@ def score_instances(
         Mean boundary along the outline of each label, see `outline_agreement`.
     stuff : collection of int
         Categories that are no objects: their segments score 1.
+    sized : bool
+        Whether size counts. Without, a score times `size_score` is the score with it.
 
     Examples
     --------
@@ -57,9 +60,31 @@ def score_instances(
         share = float(area[label]) / max(total[category], 1)
         large = min(1.0, float(area[label]) / (SURE_SHARE * labels.size))
         seen = agreement[label] if agreement is not None else 1.0
+        if not sized:
+            return evidence[label] * math.sqrt(seen)
         return share * evidence[label] * math.sqrt(large * seen)
 
     return {label: 1.0 if category in stuff else score(label, category) for label, category in categories.items()}
+
+
+def size_score(area: int, total: int, pixels: int) -> float:
+    """Return what size adds to a score, as a factor: see `score_instances`.
+
+    Parameters
+    ----------
+    area : int
+        Pixels of the instance.
+    total : int
+        Pixels of its category's instances.
+    pixels : int
+        Pixels of the image.
+
+    Examples
+    --------
+    >>> size_score(area=10, total=20, pixels=2000)
+    0.25
+    """
+    return area / max(total, 1) * math.sqrt(min(1.0, area / (SURE_SHARE * pixels)))
 
 
 def outline_agreement(labels: NDArray[np.int32], boundary: NDArray[np.float32]) -> NDArray[np.float64]:

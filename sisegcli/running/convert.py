@@ -20,15 +20,16 @@ from sisegcli.running.lanes import map_in_lanes
 from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
-from sisegcli.running.reading import Sample, map_ahead, read_sample
+from sisegcli.running.reading import LargeSample, Sample, map_ahead, read_sample
 from sisegcli.running.shards import ShardRecord, take_part
 from sisegcli.running.summary import Summary
+from sisegcli.running.tiling import Tiler
 from sisegcli.stages import STAGES, profiled
 
 NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other", "none"}
 """Names, in category lists, of what is no category."""
 
-Done = tuple[Sample, Segmentation] | Problem
+Done = tuple[Sample | LargeSample, Segmentation] | Problem
 Read = Callable[[Pair], Sample | Problem]
 
 
@@ -42,7 +43,8 @@ def convert(
     """Convert a folder of images and semantic masks to instances.
 
     Whatever cannot be read, paired or written is listed in the summary, and everything else is converted. On Ctrl-C
-    the batches at hand are finished and the outputs are closed with all images until then.
+    the batches at hand are finished (an image in tiles is given up), and the outputs are closed with all images until
+    then.
 
     Parameters
     ----------
@@ -107,7 +109,8 @@ def convert(
                 results = work_on_ray(options, layout, categories, masks, interrupts, fetch)
             else:
                 method = method or build(options, categories)
-                results = work(options, layout, masks, method, pool, interrupts, fetch)
+                tiler = Tiler(options, method, masks, listener, interrupts)
+                results = work(options, layout, masks, method, pool, interrupts, tiler, fetch)
             with interrupts:
                 for done in results:
                     _settle(done, outputs, summary, categories)
@@ -162,27 +165,34 @@ def work(
     method: Method,
     pool: Executor,
     interrupts: Interrupts,
+    tiler: Tiler,
     fetch: Callable[[Read], Read] | None,
 ) -> Iterator[Done]:
     """Read and segment all pairs in batches, until an interrupt is noted."""
     looks = needs_images(method)
-    read: Read = partial(read_sample, masks=masks, decode=looks or options.overlay)
-    read = fetch(read) if fetch else read
+    whole: Read = partial(read_sample, masks=masks, decode=looks or options.overlay)
+    read = tiler.defer(fetch(whole) if fetch else whole)
     size = options.batch_size if looks else 1
     samples = map_ahead(read, layout.pairs, pool, size + options.workers)
-    for done in map_in_lanes(partial(_segment, method), _batches(samples, size, interrupts), method):
+    for done in map_in_lanes(partial(_segment, method, tiler), _batches(samples, size, interrupts), method):
         yield from done
 
 
 def _batches(
-    samples: Iterable[Sample | Problem], size: int, interrupts: Interrupts
-) -> Iterator[Sequence[Sample] | Problem]:
-    """Put samples together; what could not be read comes alone. After an interrupt there are no more."""
+    samples: Iterable[Sample | LargeSample | Problem], size: int, interrupts: Interrupts
+) -> Iterator[Sequence[Sample] | LargeSample | Problem]:
+    """Put samples together; large ones and what could not be read come alone. After an interrupt there are no more."""
     batch: list[Sample] = []
     for sample in samples:
         if interrupts.noted:
             return
         if isinstance(sample, Problem):
+            yield sample
+            continue
+        if isinstance(sample, LargeSample):
+            if batch:
+                yield batch
+            batch = []
             yield sample
             continue
         batch.append(sample)
@@ -193,10 +203,13 @@ def _batches(
         yield batch
 
 
-def _segment(method: Method, batch: Sequence[Sample] | Problem) -> list[Done]:
+def _segment(method: Method, tiler: Tiler, batch: Sequence[Sample] | LargeSample | Problem) -> list[Done]:
     """Segment a batch; if it fails, halve it until only the images that fail alone are left as problems."""
     if isinstance(batch, Problem):
         return [batch]
+    if isinstance(batch, LargeSample):
+        done = tiler.segment(batch)
+        return [] if done is None else [done]
     try:
         found = method.segment([sample.image for sample in batch], [sample.mask for sample in batch])
     except Exception as error:
@@ -207,7 +220,7 @@ def _segment(method: Method, batch: Sequence[Sample] | Problem) -> list[Done]:
     else:
         return list(zip(batch, found, strict=True))
     half = len(batch) // 2
-    return _segment(method, batch[:half]) + _segment(method, batch[half:])
+    return _segment(method, tiler, batch[:half]) + _segment(method, tiler, batch[half:])
 
 
 def _out_of_memory(error: Exception) -> bool:

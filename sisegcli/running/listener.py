@@ -19,5 +19,8 @@ class Listener:
     def advanced(self, images: int) -> None:
         """Hear that so many more images are done, converted or not."""
 
+    def tiled(self, done: int, count: int) -> None:
+        """Hear that so many of the tiles of a large image are done."""
+
     def stopping(self) -> None:
         """Hear that an interrupt was noted: the image at hand will be finished, then the run ends."""

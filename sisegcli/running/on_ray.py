@@ -27,8 +27,10 @@ from sisegcli.errors import OptionError, SisegError
 from sisegcli.instances import Segmentation
 from sisegcli.running.convert import Done, Read, build, work
 from sisegcli.running.interrupts import Interrupts
+from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
-from sisegcli.running.reading import Sample
+from sisegcli.running.reading import LargeSample, Sample
+from sisegcli.running.tiling import Tiler
 
 BATCHES = 4
 """Batches in a chunk: what is done again if an actor dies, and what an actor reads ahead in."""
@@ -106,14 +108,18 @@ class _Result:
     size: tuple[int, int]
     image: NDArray[np.uint8] | None
     segmentation: Segmentation
+    large: bool
 
     @classmethod
-    def of(cls, sample: Sample, segmentation: Segmentation, overlay: bool) -> _Result:
-        if overlay:
-            return cls(sample.pair, sample.size, sample.image, segmentation)
-        return cls(sample.pair, sample.size, None, replace(segmentation, displacement=None, boundary=None))
+    def of(cls, sample: Sample | LargeSample, segmentation: Segmentation, overlay: bool) -> _Result:
+        large = isinstance(sample, LargeSample)
+        if overlay and not isinstance(sample, LargeSample):
+            return cls(sample.pair, sample.size, sample.image, segmentation, large)
+        return cls(sample.pair, sample.size, None, replace(segmentation, displacement=None, boundary=None), large)
 
-    def done(self) -> tuple[Sample, Segmentation]:
+    def done(self) -> tuple[Sample | LargeSample, Segmentation]:
+        if self.large:
+            return LargeSample(self.pair, self.size), self.segmentation
         image = np.broadcast_to(np.uint8(0), (*self.size, 3)) if self.image is None else self.image
         return Sample(self.pair, image, np.broadcast_to(np.int32(0), self.size)), self.segmentation
 
@@ -134,7 +140,9 @@ class _Actor:
     def _convert(self, pairs: Sequence[Pair]) -> bytes:
         task = self.task
         layout = replace(task.layout, pairs=list(pairs))
-        found = work(task.options, layout, task.masks, self.method, self.pool, Interrupts(), task.fetch)
+        interrupts = Interrupts()
+        tiler = Tiler(task.options, self.method, task.masks, Listener(), interrupts)
+        found = work(task.options, layout, task.masks, self.method, self.pool, interrupts, tiler, task.fetch)
         results = [one if isinstance(one, Problem) else _Result.of(*one, task.options.overlay) for one in found]
         return pickle.dumps(results)
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from sisegcli.errors import OptionError
 from sisegcli.running.shards import Shard
 
+LEAST_TILE = 64
+"""Least side of a tile, in pixels."""
+
 
 def _few_threads() -> int:
     return min(4, os.cpu_count() or 1)
@@ -46,6 +49,9 @@ class ConvertOptions:
         Instances with fewer pixels are removed, and counted.
     min_score : float
         Instances with a lower score are removed, and counted.
+    tile : int or str
+        ``auto``: images are tiled that are too large for one pass. ``off``: none is. A number: images are tiled that
+        are larger along a side, in tiles of this side, in pixels.
     batch_size : int
         Images that the method gets at once.
     workers : int
@@ -83,6 +89,7 @@ class ConvertOptions:
     edges: str = "auto"
     min_area: int = 0
     min_score: float = 0.0
+    tile: int | str = "auto"
     batch_size: int = 8
     workers: int = field(default_factory=_few_threads)
     out: Path | None = None
@@ -93,6 +100,8 @@ class ConvertOptions:
     ray_address: str | None = None
 
     def __post_init__(self) -> None:
+        if self.tile not in ("auto", "off") and not (isinstance(self.tile, int) and self.tile >= LEAST_TILE):
+            raise OptionError(f"--tile {self.tile} is neither auto, off nor a number of pixels from {LEAST_TILE} on.")
         if self.polygons and "coco" not in self.to:
             raise OptionError("--polygons is about COCO files; add --to coco.")
         if not (self.to or self.overlay):

@@ -14,7 +14,7 @@ from sisegcli.formats import WRITERS
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
 from sisegcli.running.overlays import Overlays
-from sisegcli.running.reading import Sample
+from sisegcli.running.reading import LargeSample, Sample
 from sisegcli.stages import stage
 
 
@@ -65,6 +65,7 @@ class Outputs:
                 raise OptionError(f"There is no format {name!r}; choose from {', '.join(WRITERS)}.")
         self._out, self._made = out, not out.exists()
         self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
+        self._undrawn: list[Problem] = []
         self._writers: list[Writer] = []
         try:
             for name in dict.fromkeys(formats):
@@ -76,7 +77,7 @@ class Outputs:
             raise
 
     @stage("encode")
-    def add(self, sample: Sample, segmentation: Segmentation) -> Problem | None:
+    def add(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Problem | None:
         """Write one image, or tell why it can't be written."""
         try:
             result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
@@ -84,8 +85,11 @@ class Outputs:
                 writer.add(result)
         except SisegError as error:
             return Problem(sample.pair.image, str(error))
-        if self._overlays:
+        if self._overlays and isinstance(sample, Sample):
             self._overlays.add(sample, segmentation)
+        elif self._overlays:
+            sentence = f"{sample.pair.image} is converted, but too large for a picture of it; leave --overlay out."
+            self._undrawn.append(Problem(sample.pair.image, sentence))
         return None
 
     @stage("encode")
@@ -94,7 +98,7 @@ class Outputs:
         problems = self._overlays.finish() if self._overlays else []
         for writer in self._writers:
             writer.close()
-        return self._paths, problems
+        return self._paths, problems + self._undrawn
 
     @property
     def _paths(self) -> list[Path]:

@@ -35,6 +35,14 @@ class Sample:
         return self.mask.shape[0], self.mask.shape[1]
 
 
+@dataclass(frozen=True, slots=True)
+class LargeSample:
+    """A pair that stays on disk; `size` is its height and width, in pixels."""
+
+    pair: Pair
+    size: tuple[int, int]
+
+
 @stage("decode")
 def read_sample(pair: Pair, masks: MaskReader, *, decode: bool = True) -> Sample | Problem:
     """Read a pair, or tell why it can't be read.
@@ -52,14 +60,19 @@ def read_sample(pair: Pair, masks: MaskReader, *, decode: bool = True) -> Sample
     try:
         mask = masks.read(pair.mask)
         image = read_image(pair.image) if decode else np.broadcast_to(np.uint8(0), (*image_size(pair.image), 3))
-        if image.shape[:2] != mask.shape:
-            raise ImageError(
-                f"{pair.mask} is {_size(mask.shape)} but its image {pair.image} is {_size(image.shape)}; "
-                "resize the mask without interpolation, or pair it with its own image."
-            )
+        check_sizes(pair, image.shape, mask.shape)
         return Sample(pair, image, mask)
     except SisegError as error:
         return Problem(pair.image, str(error))
+
+
+def check_sizes(pair: Pair, image: tuple[int, ...], mask: tuple[int, ...]) -> None:
+    """Raise `ImageError` where an image and its mask differ in height or width."""
+    if image[:2] != mask[:2]:
+        raise ImageError(
+            f"{pair.mask} is {_size(mask)} but its image {pair.image} is {_size(image)}; "
+            "resize the mask without interpolation, or pair it with its own image."
+        )
 
 
 def map_ahead(

