@@ -45,6 +45,16 @@ def test_the_help_of_convert_has_panels_and_every_option():
         assert f"--{option} " in text
 
 
+def test_the_help_lists_what_edges_may_do_and_what_recipes_there_are():
+    wide = {"COLUMNS": "300"}
+    text = " ".join(CliRunner().invoke(app, ["convert", "--help"], env=wide).stdout.split())
+    [line] = [part for part in text.split("--") if part.startswith("edges ")]
+    assert "auto|keep|refine" in line and "[default: auto]" in line
+    text = " ".join(CliRunner().invoke(app, ["train", "--help"], env=wide).stdout.split())
+    [line] = [part for part in text.split("│ --") if part.startswith("recipe ")]
+    assert "default|unpasted|paper|edges" in line and "--start" in line
+
+
 def test_the_help_of_train_has_every_option():
     text = invoke("train", "--help").stdout
     options = (

@@ -10,6 +10,7 @@ from small_sets import ONE_CAT, TWO_DOGS, read_instances, write_folders, write_p
 from typer.testing import CliRunner
 
 from sisegcli.cli import app
+from sisegcli.errors import SisegError
 
 BASELINE = ["--method", "components"]
 
@@ -187,6 +188,21 @@ def test_errors_are_one_sentence(invoke, tmp_path, arguments, code, sentence):
     assert sentence in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.output
     assert list(Path().iterdir()) == []
+
+
+def test_edges_are_auto_unless_one_asks(tmp_path, monkeypatch):
+    asked = []
+
+    def converted(options, *_, **__):
+        asked.append(options.edges)
+        raise SisegError("Enough.")
+
+    monkeypatch.setattr("sisegcli.running.convert.convert", converted)
+    for arguments in ([], ["--edges", "auto"], ["--edges", "keep"], ["--edges", "refine"]):
+        assert CliRunner().invoke(app, ["convert", str(tmp_path), *arguments]).exit_code == 1
+    assert asked == ["auto", "auto", "keep", "refine"]
+    result = CliRunner().invoke(app, ["convert", str(tmp_path), "--edges", "move"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2 and "'auto', 'keep', 'refine'" in result.stderr
 
 
 def test_paths_with_brackets_are_printed_as_they_are(invoke, tmp_path):

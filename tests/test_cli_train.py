@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from small_sets import ONE_CAT, write_folders
 from typer.testing import CliRunner
 
 from sisegcli.cli import app
@@ -116,6 +117,16 @@ def test_errors_are_one_sentence(invoke):
     assert "soup" in result.stderr
     result, _ = invoke("dogs", "--ignore", "white", code=2)
     assert "neither a whole number nor none" in result.stderr.replace("\n", " ")
+
+
+def test_the_edges_recipe_without_weights_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_folders(tmp_path / "dogs", {"a": ONE_CAT})
+    result = CliRunner().invoke(app, ["train", "dogs", "--recipe", "edges", "--device", "cpu"], catch_exceptions=False)
+    assert result.exit_code == 2
+    sentence = "--recipe edges adds to weights that are there; name them with --start."
+    assert " ".join(result.stderr.split()).endswith(f"Error: {sentence}")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_folder_is_needed(invoke):

@@ -14,6 +14,7 @@ from sisegcli.network.model import SisegNetwork, pad_to_alignment
 from sisegcli.network.resnet import ResNet
 from sisegcli.training.freezing import freeze, train_mode
 from sisegcli.training.losses import pair_loss
+from sisegcli.training.options import RECIPES
 from sisegcli.training.pairs import Shift, pair_offsets
 
 torch.set_num_threads(1)
@@ -78,7 +79,7 @@ def test_a_step_lowers_the_loss_and_leaves_frozen_parts(named):
         return terms.object_displacement + terms.boundary  # the third is at its minimum in the beginning
 
     freeze(network.backbone, 3)
-    train_mode(network)
+    train_mode(network, RECIPES["paper"])
     norms = [module for module in network.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     assert network.dfm.training and not any(norm.training for norm in norms)
     frozen = {name for name, p in network.backbone.named_parameters() if not p.requires_grad}

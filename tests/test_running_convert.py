@@ -339,7 +339,6 @@ def test_a_folder_without_pairs_is_an_error(tmp_path):
     [
         ({"to": ("voc",), "polygons": True}, "--polygons is about COCO files"),
         ({"to": ()}, "Nothing would be written"),
-        ({"edges": "refine", "refine": False}, "--edges refine is done by the walk"),
         ({"method": "components", "weights": "x.safetensors"}, "--weights needs the network"),
         ({"method": "watershed", "edges": "refine"}, "--edges refine needs the network"),
         ({"method": "components", "refine": False}, "--no-refine needs the network"),

@@ -24,6 +24,7 @@ from sisegcli.data.masks import normalise
 from sisegcli.errors import CheckpointError, ImageError, OptionError
 from sisegcli.evaluation import GroundTruth, TruthImage, evaluate
 from sisegcli.grouping import group as grouping
+from sisegcli.grouping.outlines import Look
 from sisegcli.grouping.prompts import Prompt
 from sisegcli.instances import Instance, instances_from_labels, labels_from_instances
 from sisegcli.network.checkpoint import NetworkConfig, build_network
@@ -42,9 +43,9 @@ class Oracle(nn.Module):
 
     guided, alignment = False, 32
 
-    def __init__(self, scenes, membership=None):
+    def __init__(self, scenes, membership=None, edges=None):
         super().__init__()
-        self.membership = membership
+        self.membership, self.edges = membership, edges
         self.known, self.guides = {}, []
         for scene in scenes:
             field, boundary = ideal_fields(scene.instances.astype(np.int32))
@@ -243,7 +244,8 @@ def test_picture_and_things_are_shown_where_the_prompt_is():
     core = np.zeros((9, 8), np.uint8)
     core[1:7, :4] = 255
     window = Window(4.0, 10.0, 80.0)
-    answers = segmenter._ask(image, things)([Prompt(3, core, (5, 8), window)])
+    eyes = segmenter._eyes(image, things.astype(np.int32), things)
+    answers = eyes.ask([Prompt(3, core, (5, 8), window)])
     [(windows, known, prompts)] = network.membership.shown
     assert answers.shape == (1, CELLS, CELLS) and windows.shape == (1, 3, WINDOW, WINDOW)
     inside = prompts[0, 0] == 1
@@ -283,6 +285,184 @@ def test_a_network_with_membership_runs(scenes, edges, monkeypatch):
             np.testing.assert_array_equal(covered == 1, scene.semantic > 0)
     backwards = segmenter.segment(images[::-1], masks[::-1])
     assert [summary(result.instances) for result in backwards] == [summary(result.instances) for result in found[::-1]]
+
+
+# -- edges -------------------------------------------------------------------------------------------------------------
+
+
+class Judge(nn.Module):
+    """Says that outlines are rough where the picture has blue in it, and draws instances `more` pixels wider."""
+
+    def __init__(self, more=4):
+        super().__init__()
+        self.more, self.shown = more, []
+
+    def forward(self, windows, things, instances):
+        self.shown.append((windows, things, instances))
+        wider = nn.functional.max_pool2d(instances, 2 * self.more + 1, 1, self.more)
+        rough = torch.where(windows[:, 2].amax((1, 2)) == 255, 3.0, -3.0)
+        return 12 * nn.functional.avg_pool2d(wider, 2) - 6, rough
+
+
+def nobody(*_):
+    raise AssertionError("the edge refiner should not have been asked")
+
+
+def tinted(scenes, rough):
+    """Return the scenes' images, blue where the mask is said to be rough."""
+    images = []
+    for number, scene in enumerate(scenes):
+        image = scene.image.copy()
+        image[..., 2] = 255 if number in rough else 0
+        image[0, 0] = scene.image[0, 0]
+        images.append(image)
+    return images
+
+
+def segmenter_with(network, monkeypatch, config=CONFIG, **options):
+    monkeypatch.setattr(module, "weights_path", Path)
+    monkeypatch.setattr(module, "load_checkpoint", lambda path, device: (network, config))
+    return Segmenter(**options)
+
+
+def coverage(found):
+    return np.sum([instance.mask() for instance in found.instances], axis=0)
+
+
+@pytest.mark.parametrize("rough", [set(), {1}, {0, 2}, {0, 1, 2, 3}])
+def test_the_edge_refiner_decides_for_each_image_of_a_batch(scenes, monkeypatch, rough):
+    images, masks = tinted(scenes[:4], rough), masks_of(scenes[:4])
+    network = Oracle(scenes, edges=Judge())
+    segmenters = {edges: segmenter_with(network, monkeypatch, edges=edges) for edges in ("auto", "keep", "refine")}
+    found = {edges: segmenter.segment(images, masks) for edges, segmenter in segmenters.items()}
+    for number, scene in enumerate(scenes[:4]):
+        told = {edges: summary(results[number].instances) for edges, results in found.items()}
+        assert told["auto"] == told["refine" if number in rough else "keep"]
+        assert told["keep"] != told["refine"]
+        np.testing.assert_array_equal(coverage(found["keep"][number]) == 1, scene.semantic > 0)
+        wide = coverage(found["refine"][number])
+        assert wide.max() == 1 and np.count_nonzero(wide) > np.count_nonzero(scene.semantic)
+        assert (wide[scene.semantic > 0] == 1).all()  # the judge draws wider
+
+
+@pytest.mark.parametrize("edges", ["auto", "refine", "keep"])
+def test_where_the_mask_is_rough_fields_are_found_without_it(scenes, monkeypatch, edges):
+    network = Oracle(scenes, edges=Judge())
+    network.guided = True
+    segmenter = segmenter_with(network, monkeypatch, edges=edges)
+    segmenter.segment(tinted(scenes[:4], {0, 2}), masks_of(scenes[:4]))
+    guides = torch.cat(network.guides)
+    assert len(guides) == 4  # nothing is predicted twice
+    for number, guide in enumerate(guides):
+        blind = edges == "refine" or (edges == "auto" and number in {0, 2})
+        assert bool(((guide - 0.5).abs() < 0.01).all()) if blind else set(guide.unique().tolist()) == {0, 1}
+
+
+def test_edges_that_are_kept_are_not_looked_at(scenes, monkeypatch):
+    network = Oracle(scenes, edges=Judge())
+    monkeypatch.setattr(network.edges, "forward", nobody)
+    found = segmenter_with(network, monkeypatch, edges="keep").segment(tinted(scenes, {0, 1}), masks_of(scenes))
+    plain = segmenter_with(Oracle(scenes), monkeypatch, edges="auto").segment(tinted(scenes, {0, 1}), masks_of(scenes))
+    assert [summary(result.instances) for result in found] == [summary(result.instances) for result in plain]
+    with pytest.raises(AssertionError, match="should not have been asked"):
+        segmenter_with(network, monkeypatch).segment(tinted(scenes, {0, 1}), masks_of(scenes))  # auto, by default
+
+
+@pytest.mark.parametrize("value", [0, 255])
+@pytest.mark.parametrize("edges", ["auto", "refine"])
+def test_where_there_is_nothing_nobody_looks_at_edges(scenes, monkeypatch, edges, value):
+    network = Oracle(scenes, edges=Judge())
+    monkeypatch.setattr(network.edges, "forward", nobody)
+    image = scenes[0].image
+    segmenter = segmenter_with(network, monkeypatch, edges=edges)
+    assert segmenter.predict(image, np.full(image.shape[:2], value, np.uint8)) == []
+
+
+def test_stuff_is_neither_judged_nor_drawn_anew(scenes, monkeypatch):
+    network = Oracle(scenes, edges=Judge())
+    categories = set(np.unique(scenes[0].semantic[scenes[0].semantic > 0]).tolist())
+    stuff = Categories([Category(category, f"stuff-{category}", isthing=False) for category in categories])
+    monkeypatch.setattr(network.edges, "forward", nobody)
+    for edges in ("auto", "refine"):
+        segmenter = segmenter_with(network, monkeypatch, edges=edges, categories=stuff)
+        [found] = segmenter.segment(tinted(scenes[:1], {0}), masks_of(scenes[:1]))
+        assert {instance.category for instance in found.instances} == categories
+        np.testing.assert_array_equal(coverage(found) == 1, scenes[0].semantic > 0)
+
+
+def test_picture_things_and_instances_lie_on_top_of_each_other_when_drawn():
+    judge = Judge()
+    segmenter = Segmenter.from_network(Oracle([], edges=judge), CONFIG, device=CPU)
+    y, x = np.indices((90, 118))
+    image = np.stack((y, x, np.full_like(y, 255)), axis=2).astype(np.uint8)
+    things, mask = np.zeros((90, 118), np.int8), np.full((90, 118), BACKGROUND, np.int32)
+    things[20:60, 24:80], things[:10] = 1, -1
+    mask[20:60, 24:80] = 5
+    eyes = segmenter._eyes(image, mask, things)
+    judge.shown.clear()
+    window = Window(4.0, 10.0, 80.0)
+    answers, rough = eyes.draw([Look(3, np.full((24, 16), 255, np.uint8), (26, 34), window)])
+    [(windows, known, instances)] = judge.shown
+    assert answers.shape == (1, WINDOW // 2, WINDOW // 2) and rough.tolist() == [3]
+    red, green = windows[0, 0].int(), windows[0, 1].int()
+    inside = instances[0, 0] == 1
+    assert (int(red[inside].min()), int(red[inside].max())) == (pytest.approx(26, abs=1), pytest.approx(49, abs=1))
+    assert (int(green[inside].min()), int(green[inside].max())) == (pytest.approx(34, abs=1), pytest.approx(49, abs=1))
+    assert bool((known[0, 0][(red > 21) & (red < 58) & (green > 25) & (green < 78)] == 1).all())
+    assert not known[0, 0][(red < 18) | (red > 61) | (green < 22)].any()  # what is ignored is no thing
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_one_who_draws_what_is_there_changes_next_to_nothing(scenes, monkeypatch, factor):
+    network = Oracle([enlarged(scene, factor) for scene in scenes], edges=Judge(more=0))
+    config = replace(CONFIG, magnify=factor)
+    segmenter = segmenter_with(network, monkeypatch, config, edges="refine")
+    results = segmenter.segment(tinted(scenes, {0}), masks_of(scenes))
+    assert network.edges.shown
+    for scene, found in zip(scenes, results, strict=True):
+        covered = coverage(found)
+        assert covered.shape == scene.semantic.shape and covered.max() == 1
+        assert ((covered == 1) == (scene.semantic > 0)).mean() > 0.98
+    report = evaluate({str(n): result.instances for n, result in enumerate(results)}, truth_of(scenes))
+    assert report.ap50 > 0.9
+
+
+def test_ignored_pixels_are_drawn_by_nobody(scenes, monkeypatch):
+    segmenter = segmenter_with(Oracle(scenes, edges=Judge()), monkeypatch)
+    semantic = scenes[0].semantic.copy()
+    semantic[:50] = 255
+    found = labels_from_instances(segmenter.predict(tinted(scenes[:1], {0})[0], semantic), semantic.shape)
+    assert not found[:50].any() and found[50:].any()
+
+
+def test_a_batch_with_an_edge_refiner_answers_as_one_by_one(scenes, monkeypatch):
+    segmenter = segmenter_with(Oracle(scenes, Echo(), Judge()), monkeypatch)
+    images, masks = tinted(scenes, {0, 3, 5}), masks_of(scenes)
+    alone = [summary(segmenter.segment([i], [m])[0].instances) for i, m in zip(images, masks, strict=True)]
+    backwards = segmenter.segment(images[::-1], masks[::-1])
+    assert [summary(found.instances) for found in backwards] == alone[::-1]
+
+
+def test_without_an_edge_refiner_the_walk_refines_edges_and_is_needed_for_it(scenes, monkeypatch):
+    with pytest.raises(OptionError) as caught:
+        segmenter_with(Oracle(scenes), monkeypatch, edges="refine", refine=False)
+    assert str(caught.value).endswith("edges are refined by the walk; drop --no-refine.")
+    segmenter_with(Oracle(scenes), monkeypatch, edges="auto", refine=False)
+    [found] = segmenter_with(Oracle(scenes, edges=Judge()), monkeypatch, edges="refine", refine=False).segment(
+        images_of(scenes)[:1], masks_of(scenes)[:1]
+    )
+    assert np.count_nonzero(coverage(found)) > np.count_nonzero(scenes[0].semantic)
+
+
+def test_a_whole_edge_refiner_runs(scenes, monkeypatch):
+    torch.manual_seed(0)
+    edges = build_network(NetworkConfig(width=8, edges=True)).eval().edges
+    seen = []
+    edges.register_forward_hook(lambda _, inputs, answer: seen.append((len(inputs[0]), len(answer[0]))))
+    segmenter = segmenter_with(Oracle(scenes, edges=edges), monkeypatch, edges="refine")
+    results = segmenter.segment(images_of(scenes)[-2:], masks_of(scenes)[-2:])
+    assert seen and all(one == other for one, other in seen)
+    assert all(coverage(found).max() == 1 for found in results)
 
 
 # -- small objects -----------------------------------------------------------------------------------------------------
@@ -434,8 +614,8 @@ def test_from_network_takes_voc_values(scenes):
 def test_a_checkpoint_brings_its_grouping_and_the_user_decides_on_the_walk(scenes, monkeypatch):
     config = replace(CONFIG, grouping={"cut": 0.125, "centres": "weak-field"})
     monkeypatch.setattr(module, "load_checkpoint", lambda path, device: (Oracle(scenes), config))
-    options = Segmenter(Path(__file__), refine=False, edges="refine").options
-    assert (options.cut, options.centres, options.refine, options.edges) == (0.125, "weak-field", False, "refine")
+    options = Segmenter(Path(__file__), refine=False, edges="keep").options
+    assert (options.cut, options.centres, options.refine, options.edges) == (0.125, "weak-field", False, "keep")
 
 
 def test_a_grouping_from_the_future_is_an_error(scenes):

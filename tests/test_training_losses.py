@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisegcli.training.losses import centre_loss, membership_loss, pair_loss
+from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss
 from sisegcli.training.pairs import Shift, line_points, pair_offsets
 
 torch.set_num_threads(1)
@@ -271,5 +271,95 @@ def test_membership_in_half_precision_comes_out_in_full():
     logits, *known = question(6)
     x, known = torch.from_numpy(logits)[:, None], [torch.from_numpy(values) for values in known]
     half, full = (membership_loss(x.to(kind), known[0], known[1].float(), known[2]) for kind in (torch.bfloat16, None))
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(full.item(), rel=0.02)
+
+
+# -- outlines ----------------------------------------------------------------------------------------------------------
+
+
+def outlines(seed, count=3, side=6):
+    """Logits, what is said of the outlines, and what is true; the last window counts for nothing."""
+    rng = np.random.default_rng(seed)
+    shape = (count, side, side)
+    importance = rng.choice([0, 0.15, 1], shape)
+    importance[-1] = 0
+    rough = rng.integers(0, 2, count)
+    return rng.normal(0, 3, shape), rng.normal(0, 3, count), rng.choice([0, 0.25, 0.5, 1], shape), importance, rough
+
+
+def outline(logits, judged, inside, importance, rough, **more):
+    x, y = (torch.from_numpy(np.asarray(values, np.float64)).requires_grad_() for values in (logits, judged))
+    known = (torch.from_numpy(np.asarray(values, np.float32)) for values in (inside, importance, rough))
+    return outline_loss(x[:, None], y, *known, **more), x, y
+
+
+def surprise(logit, truth):
+    p = 1 / (1 + math.exp(-logit))
+    return -truth * math.log(p) - (1 - truth) * math.log(1 - p)
+
+
+@given(st.integers(0, 999), st.sampled_from([0.0, 0.1, 2.0]))
+def test_outline_loss_equals_the_loop(seed, judging):
+    values = logits, judged, inside, importance, rough = outlines(seed)
+    total = 0.0
+    for n in range(len(logits)):
+        cost = sum(importance[n][at] * surprise(logits[n][at], inside[n][at]) for at in np.ndindex(inside[n].shape))
+        total += cost / max(importance[n].sum(), 1.0)
+        total += judging * surprise(judged[n], rough[n]) * bool(importance[n].any())
+    loss, _, _ = outline(*values, judging=judging)
+    assert loss.item() == pytest.approx(total / len(logits), rel=1e-4)
+
+
+def test_true_outlines_and_judgements_cost_nothing():
+    _, _, inside, importance, rough = outlines(0)
+    inside = inside.round()
+    importance[-1] = 1
+    sure = outline(40 * inside - 20, 40 * rough - 20, inside, importance, rough)[0].item()
+    assert 0 <= sure < 1e-6
+    assert outline(20 - 40 * inside, 40 * rough - 20, inside, importance, rough)[0].item() == pytest.approx(
+        20, rel=1e-3
+    )
+    assert outline(40 * inside - 20, 20 - 40 * rough, inside, importance, rough)[0].item() == pytest.approx(2, rel=1e-3)
+
+
+def test_what_does_not_count_teaches_nothing():
+    logits, judged, inside, importance, rough = outlines(1)
+    loss, x, y = outline(logits, judged, inside, importance, rough)
+    loss.backward()
+    slope = x.grad.numpy()
+    assert (slope[importance == 0] == 0).all() and y.grad[-1] == 0
+    assert (slope[importance > 0] != 0).all() and (y.grad[:-1] != 0).all()
+    nothing, x, y = outline(logits, judged, inside, 0 * importance, rough)
+    nothing.backward()
+    assert nothing.item() == 0 and not x.grad.any() and not y.grad.any()
+
+
+def test_judging_weighs_a_tenth_and_importance_has_no_scale():
+    logits, judged, inside, importance, rough = outlines(2)
+    half = np.zeros_like(logits), np.zeros_like(judged)
+    importance[-1] = 1
+    expected = 1.1 * math.log(2)
+    assert outline(*half, inside, importance, rough)[0].item() == pytest.approx(expected)
+    assert outline(*half, inside, importance, rough, judging=0.0)[0].item() == pytest.approx(math.log(2))
+    one = outline(logits, judged, inside, importance, rough)[0].item()
+    assert outline(logits, judged, inside, 3 * importance, rough)[0].item() == pytest.approx(one, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
+def test_gradients_of_outlines_are_finite(size):
+    logits, judged, inside, importance, rough = outlines(3)
+    loss, x, y = outline(size * logits, size * judged, inside, importance, rough)
+    loss.backward()
+    assert math.isfinite(loss.item()) and bool(torch.isfinite(x.grad).all()) and bool(torch.isfinite(y.grad).all())
+
+
+def test_outlines_in_half_precision_come_out_in_full():
+    logits, judged, *known = outlines(4)
+    known = [torch.from_numpy(np.asarray(values, np.float32)) for values in known]
+    half, full = (
+        outline_loss(torch.from_numpy(logits)[:, None].to(kind), torch.from_numpy(judged).to(kind), *known)
+        for kind in (torch.bfloat16, torch.float32)
+    )
     assert half.dtype == torch.float32
     assert half.item() == pytest.approx(full.item(), rel=0.02)

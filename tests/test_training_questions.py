@@ -15,7 +15,7 @@ from sisegcli.categories import Categories
 from sisegcli.data.layouts import Pair
 from sisegcli.data.masks import MaskReader
 from sisegcli.network.asking import GREY
-from sisegcli.training.loader import QuestionBatch, batches
+from sisegcli.training.loader import batches
 from sisegcli.training.losses import membership_loss
 from sisegcli.training.objects import Source, collect_objects
 from sisegcli.training.options import RECIPES
@@ -367,13 +367,6 @@ def test_broken_images_have_no_questions_and_paper_asks_none(tmp_path):
     silent = SampleMaker((source,), None, replace(STILL, asked=0), seed=0)
     [batch] = itertools.islice(batches(silent, start=0, batch_size=3, workers=0), 1)
     assert batch.questions is None and batch.to(torch.device("cpu")).questions is None
-
-
-def test_every_tensor_of_questions_is_changed():
-    names = [field.name for field in fields(Questions)]
-    batch = QuestionBatch(**{name: torch.tensor([number]) for number, name in enumerate(names)})
-    changed = batch.each(lambda value: value + 10)
-    assert [getattr(changed, name).item() for name in names] == [10, 11, 12, 13, 14, 15]
 
 
 @pytest.mark.gpu

