@@ -197,7 +197,7 @@ def test_edges_are_auto_unless_one_asks(tmp_path, monkeypatch):
         asked.append(options.edges)
         raise SisegError("Enough.")
 
-    monkeypatch.setattr("sisegcli.running.convert.convert", converted)
+    monkeypatch.setattr("sisegcli.running.anywhere.convert_anywhere", converted)
     for arguments in ([], ["--edges", "auto"], ["--edges", "keep"], ["--edges", "refine"]):
         assert CliRunner().invoke(app, ["convert", str(tmp_path), *arguments]).exit_code == 1
     assert asked == ["auto", "auto", "keep", "refine"]

@@ -20,6 +20,7 @@ from sisegcli.grouping.outlines import (
     looks_rough,
     redraw_outlines,
 )
+from sisegcli.grouping.outlines import ROUGH as FROM
 from sisegcli.windows import Window
 
 seeds = st.integers(0, 2**32 - 1)
@@ -141,13 +142,14 @@ def regions(count: int) -> np.ndarray:
     [([3.0], True), ([-3.0], False), ([3.0, -2.0], True), ([2.0, -3.0], False), ([0.0], False), ([-1.0, -1, 3], True)],
 )
 def test_a_mask_is_rough_if_its_regions_are_in_the_mean(words: list[float], rough: bool) -> None:
-    assert looks_rough(regions(len(words)), Witness(words)) is rough
+    assert looks_rough(regions(len(words)), Witness([word + FROM for word in words])) is rough
 
 
 @pytest.mark.parametrize("last, rough", [(6.5, True), (5.5, False)])
 def test_the_largest_regions_alone_bear_witness(last: float, rough: bool) -> None:
     # Smaller ones would say the contrary.
-    witness = Witness([-6 / (WITNESSES - 1)] * (WITNESSES - 1) + [last] + [-100.0 if rough else 100.0] * 3)
+    words = [-6 / (WITNESSES - 1)] * (WITNESSES - 1) + [last] + [-100.0 if rough else 100.0] * 3
+    witness = Witness([word + FROM for word in words])
     assert looks_rough(regions(WITNESSES + 3), witness) is rough
     areas = [np.count_nonzero(look.shape) for look in witness.asked]
     assert areas == [22 * (30 - number) for number in range(WITNESSES)]
@@ -160,7 +162,7 @@ def test_where_there_are_no_regions_nothing_is_rough() -> None:
     for mask in (nothing, crumb, void):
         assert looks_rough(mask, never) is False
     assert looks_rough(wall, never, stuff=[STUFF]) is False
-    assert looks_rough(wall, Witness([1.0])) is True
+    assert looks_rough(wall, Witness([FROM + 1.0])) is True
 
 
 def test_a_region_is_of_one_category_and_stuff_is_none() -> None:

@@ -24,6 +24,8 @@ SURROUNDINGS = 1.35
 """Side of a window, in longer sides of the instance."""
 WITNESSES = 6
 """Regions whose outlines tell whether an image's mask is rough; the largest ones."""
+ROUGH = 1.5
+"""Mean log odds of rough outlines from which the mask is. Not 0, as right edges lose more than others win."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def looks_rough(mask: NDArray[np.int32], draw: Draw, *, stuff: Collection[int] =
     things = np.where(np.isin(mask, list(stuff)), BACKGROUND, mask) if stuff else mask
     regions, _ = label_components(things, connectivity=4)
     looks = choose_looks(regions, most=WITNESSES)
-    return bool(looks) and float(draw(looks)[1].mean()) > 0
+    return bool(looks) and float(draw(looks)[1].mean()) > ROUGH
 
 
 def redraw_outlines(labels: Labels, mask: NDArray[np.int32], draw: Draw, *, stuff: Collection[int] = ()) -> Labels:
