@@ -26,7 +26,7 @@ from sisegcli.network.checkpoint import (
 )
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.efficientnet_lite import LITE0, EfficientNetLite
-from sisegcli.training.loop import BEFORE_PROMPT, freeze
+from sisegcli.training.freezing import BEFORE_PROMPT, freeze
 from sisegcli.windows import WINDOW, Window
 
 torch.set_num_threads(1)
@@ -274,7 +274,7 @@ def test_shapes_keep_their_hard_edges_and_lie_on_the_picture() -> None:
 
 @backbones
 def test_batches_do_not_change_answers(backbone: type[nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "computes_in_bfloat16", lambda device: False)
+    monkeypatch.setattr(asking, "infers_in_bfloat16", lambda network, device: False)
     torch.manual_seed(0)
     network = lively(EdgeRefiner(backbone=backbone(), width=8))
     given = scene()
