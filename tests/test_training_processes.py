@@ -78,7 +78,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
             for run, rank in (("one", 0), ("two", 0), ("two", 1))
         )
         whole, joined = (torch.cat([gradient.flatten() for gradient in found]) for found in (one, two))
-        # Where rounding takes a value over a kink of ReLU6, a gradient jumps; a batch shared wrongly makes 100 times as much.
+        # Where rounding takes a value over a kink of ReLU6, a gradient jumps; wrong shares make 100 times as much.
         assert (whole - joined).norm() < 1e-4 * whole.norm() > 0
         assert all(torch.equal(mine, theirs) for mine, theirs in zip(two, other, strict=True))
     weights = {name: load_file(tmp_path / name / "run/weights.safetensors") for name in ("one", "two")}
