@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import subprocess
 import sys
 import tempfile
@@ -233,7 +234,7 @@ def peers(setting: Setting) -> list[Row]:
     """
     names = (("walk_over_random_walker", "random_walker", "<= 1"), ("walk_over_watershed", "watershed", ">= 0"))
     try:
-        from skimage.segmentation import random_walker, watershed
+        peers: Any = importlib.import_module("skimage.segmentation")
     except ImportError:
         return [Row(name, "the walk", peer, None, target, "scikit-image is missing") for name, peer, target in names]
     calls, regions = _contested(setting)
@@ -242,11 +243,11 @@ def peers(setting: Setting) -> list[Row]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for boundary, markers in regions:
-                random_walker(boundary, markers, mode="cg_j")
+                peers.random_walker(boundary, markers, mode="cg_j")
 
     def flood() -> None:
         for boundary, markers in regions:
-            watershed(boundary, np.maximum(markers, 0), mask=markers >= 0)  # type: ignore[no-untyped-call]
+            peers.watershed(boundary, np.maximum(markers, 0), mask=markers >= 0)
 
     found = [pairs(lambda: [call() for call in calls], other, setting.repeats)[2] for other in (walker, flood)]
     note = f"{len(regions)} regions in {len(calls)} images"

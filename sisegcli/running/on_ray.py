@@ -64,21 +64,21 @@ def work_on_ray(
     if not chunks:
         return
     with _cluster(options.ray_address) as ray:
-        import ray.data
+        from ray import data as ray_data
 
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # after the import, which sets it
-        context = ray.data.DataContext.get_current()
+        context = ray_data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = True
         empty = replace(layout, pairs=[], problems=[])
         task = _Task(options, empty, categories, masks, fetch, Path.cwd())
         actors, each = _resources(ray.cluster_resources(), options, len(chunks))
         rows = [{"pairs": pickle.dumps(chunk)} for chunk in chunks]
-        results = ray.data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
+        results = ray_data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
             _Actor,
             fn_constructor_args=(task,),
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=actors),
+            compute=ray_data.ActorPoolStrategy(size=actors),
             **each,
         )
         for row in results.iter_rows():
