@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,17 @@ INSTALL = "pip install 'sisegcli[large]'"
 
 _ORIENTATION = 274  # tag
 _JPEG = (6, 7, 34892, 33007)  # compressions
-_DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, struct.error)
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 
 # Where nobody set up logging, tifffile's remarks on damaged files would be printed; its exceptions say enough.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
