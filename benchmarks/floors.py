@@ -33,14 +33,22 @@ class Scene:
     displacement: NDArray[np.float32]
     boundary: NDArray[np.float32]
     options: GroupingOptions
-    answers: list[NDArray[np.float32]]
+    answers: list[Any]
+    drawn: list[Any]
     stuff: set[int]
 
     def group(self) -> Grouping:
-        """Group it, with the membership network's answers of before, and encode the instances."""
-        answers = iter(self.answers)
-        given = (self.mask, self.displacement, self.boundary, self.options)
-        found = group(*given, ask=(lambda _: next(answers)) if self.answers else None, stuff=self.stuff)
+        """Group it, with what the other networks said before, and encode the instances."""
+        answers, drawn = iter(self.answers), iter(self.drawn)
+        found = group(
+            self.mask,
+            self.displacement,
+            self.boundary,
+            self.options,
+            ask=(lambda _: next(answers)) if self.answers else None,
+            draw=(lambda _: next(drawn)) if self.drawn else None,
+            stuff=self.stuff,
+        )
         instances_from_labels(found.labels, found.categories, found.scores)
         return found
 
@@ -76,7 +84,10 @@ class Recorder:
         self.segmenter.predictor.network = self._watched(self.networks[0])
         if self.segmenter.asker is not None:
             self.networks.append(self.segmenter.asker.network)  # type: ignore[arg-type]
-            self.segmenter.asker.network = self._watched(self.networks[1])
+            self.segmenter.asker.network = self._watched(self.networks[-1])
+        if self.segmenter.drawer is not None:
+            self.networks.append(self.segmenter.drawer.network)  # type: ignore[arg-type]
+            self.segmenter.drawer.network = self._watched(self.networks[-1])
 
     def _watched(self, network: Any) -> Any:
         recorder = self
@@ -97,16 +108,19 @@ class Recorder:
         real = group
 
         def watch(mask: Any, displacement: Any, boundary: Any, options: Any, **given: Any) -> Grouping:
-            answers: list[Any] = []
-            ask = given["ask"]
+            said: dict[str, list[Any]] = {"ask": [], "draw": []}
 
-            def asked(prompts: Any) -> Any:
-                answers.append(ask(prompts))
-                return answers[-1]
+            def noting(name: str) -> Any:
+                def noted(question: Any) -> Any:
+                    said[name].append(given[name](question))
+                    return said[name][-1]
 
-            stuff = set(given["stuff"])
-            now.scenes.append(Scene(mask, displacement, boundary, options, answers, stuff))
-            return real(mask, displacement, boundary, options, **{**given, "ask": asked if ask else None})
+                return noted if given[name] else None
+
+            now.scenes.append(
+                Scene(mask, displacement, boundary, options, said["ask"], said["draw"], set(given["stuff"]))
+            )
+            return real(mask, displacement, boundary, options, **{**given, **{name: noting(name) for name in said}})
 
         with mock.patch("sisegcli.segmenter.group", watch):
             now.found = self.segmenter.segment(images, masks)
@@ -146,7 +160,7 @@ def variants(recorder: Recorder) -> dict[str, tuple[dict[int, Any], bool]]:
     own = [id(one) for one in recorder.networks]
 
     def parts(whole: Any) -> dict[int, Any]:
-        return dict(zip(own, (whole, whole.membership), strict=False))
+        return dict(zip(own, (whole, whole.membership, whole.edges), strict=False))
 
     return {
         "eager, contiguous": (parts(plain), False),
@@ -165,5 +179,6 @@ def contiguous() -> Iterator[None]:
     with (
         mock.patch("sisegcli.network.model.normalise", normalise),
         mock.patch("sisegcli.network.membership.normalise", normalise),
+        mock.patch("sisegcli.network.edge_refiner.normalise", normalise),
     ):
         yield
