@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sisegcli.grid import sample_cells
 from sisegcli.grouping.basins import cut_at_ridges
-from sisegcli.grouping.components import NEIGHBOURS, label_components
+from sisegcli.grouping.components import NEIGHBOURS, label_components, number_densely
 from sisegcli.grouping.evidence import decide
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.grouping.outlines import Draw, redraw_outlines
@@ -90,10 +90,11 @@ def group(
 
     # Objects on the grid, then regions that no cell saw: specks, and stuff.
     allowed: dict[int, list[int]] = {}
-    pairs = np.unique(np.stack((cells[things], objects[things]), 1), axis=0)
-    for region, index in pairs.tolist():
-        allowed.setdefault(region, []).append(index - 1)
     count = int(objects.max(initial=0))
+    pairs, _ = number_densely(cells[things].astype(np.int64) * (count + 1) + objects[things])
+    for pair in pairs.tolist():
+        region, index = divmod(pair, count + 1)
+        allowed.setdefault(region, []).append(index - 1)
     owner = {index: category_of[region] for region, indices in allowed.items() for index in indices}
     for region in category_of:
         if region not in allowed:

@@ -50,9 +50,12 @@ def find_hidden_links(labels: Labels, categories: Ints, numbers: Sequence[int]) 
     []
     """
     numbers = sorted(numbers)
-    if len(numbers) < 2 or len(np.unique(categories[categories >= 0])) < 2:
+    if len(numbers) < 2:
         return []
     boxes = ndimage.find_objects(labels, max_label=max(numbers))
+    own = categories[boxes[numbers[0] - 1]][labels[boxes[numbers[0] - 1]] == numbers[0]][0]
+    if not ((categories >= 0) & (categories != own)).any():
+        return []
     outlines = {number: _outline(labels, boxes[number - 1], number) for number in numbers}
     area = np.bincount(labels.ravel(), minlength=max(numbers) + 1)[numbers]
     size = np.sqrt(np.minimum(area[:, None], area[None]))
@@ -98,7 +101,8 @@ def _hidden(labels: Labels, categories: Ints, start: Ints, end: Ints, pieces: tu
     count = max(4, int(2 * np.linalg.norm(end - start)))
     steps = np.linspace(0, 1, count)[1:-1, None]
     rows, columns = np.round(start + (end - start) * steps).astype(np.intp).T
-    outside = ~np.isin(labels[rows, columns], pieces)
+    on = labels[rows, columns]
+    outside = (on != pieces[0]) & (on != pieces[1])
     if not outside.any():
         return -1.0
     across = categories[rows, columns]
