@@ -50,12 +50,10 @@ def find_hidden_links(labels: Labels, categories: Ints, numbers: Sequence[int]) 
     []
     """
     numbers = sorted(numbers)
-    if len(numbers) < 2:
+    things = categories[categories >= 0]
+    if len(numbers) < 2 or not (things != things[:1]).any():
         return []
     boxes = ndimage.find_objects(labels, max_label=max(numbers))
-    own = categories[boxes[numbers[0] - 1]][labels[boxes[numbers[0] - 1]] == numbers[0]][0]
-    if not ((categories >= 0) & (categories != own)).any():
-        return []
     outlines = {number: _outline(labels, boxes[number - 1], number) for number in numbers}
     area = np.bincount(labels.ravel(), minlength=max(numbers) + 1)[numbers]
     size = np.sqrt(np.minimum(area[:, None], area[None]))
