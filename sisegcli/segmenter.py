@@ -25,8 +25,9 @@ from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.outlines import Draw, Look, looks_rough
 from sisegcli.grouping.prompts import Ask, Prompt
 from sisegcli.grouping.scores import size_score
+from sisegcli.grouping.wholeness import Judge, Shape
 from sisegcli.instances import Instance, Segmentation, instances_from_labels
-from sisegcli.network.asking import Asker, Drawer
+from sisegcli.network.asking import Asker, Drawer, Jury
 from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
 from sisegcli.network.fusing import fused
 from sisegcli.network.inference import Predictor, thing_map
@@ -138,6 +139,7 @@ class Segmenter:
         self.magnify = config.magnify
         self.asker = Asker(network.membership, device) if network.membership is not None else None
         self.drawer = Drawer(network.edges, device) if network.edges is not None else None
+        self.jury = Jury(network.wholeness, device) if network.wholeness is not None else None
         try:
             self.options = replace(GroupingOptions(**config.grouping), **asked)  # type: ignore[arg-type]
         except TypeError as error:
@@ -238,11 +240,15 @@ class Segmenter:
     def _eyes(self, image: NDArray[np.uint8], mask: NDArray[np.int32], things: NDArray[np.int8]) -> Eyes:
         """Return functions that let the other networks, where they are there and needed, look at an image."""
         known = np.where(things > 0, 255, 0).astype(np.uint8)
-        asker, drawer = self.asker, self.drawer
+        asker, drawer, jury = self.asker, self.drawer, self.jury
 
         def ask(prompts: Sequence[Prompt]) -> Floats:
             cores = [(p.core, p.window.scaled(1 / STRIDE).moved(*p.corner)) for p in prompts]
             return asker.ask(image, known, [p.window for p in prompts], cores)  # type: ignore[union-attr]
+
+        def judge(shapes: Sequence[Shape]) -> Floats:
+            shown = [(s.shape, s.window.scaled(1 / STRIDE).moved(*s.corner)) for s in shapes]
+            return jury.judge(image, known, [s.window for s in shapes], shown)  # type: ignore[union-attr]
 
         def draw(looks: Sequence[Look]) -> tuple[Floats, Floats]:
             shapes = [(look.shape, look.window.moved(*look.corner)) for look in looks]
@@ -252,7 +258,7 @@ class Segmenter:
         rough = drawer is not None and (
             edges == "refine" or (edges == "auto" and looks_rough(mask, draw, stuff=self.stuff))
         )
-        return Eyes(ask if asker else None, draw if rough else None)
+        return Eyes(ask if asker else None, judge if jury else None, draw if rough else None)
 
     def _segment(
         self,
@@ -264,7 +270,15 @@ class Segmenter:
         size: tuple[int, int],
     ) -> Segmentation:
         found = group(
-            mask, displacement, boundary, self.options, outer=outer, ask=eyes.ask, draw=eyes.draw, stuff=self.stuff
+            mask,
+            displacement,
+            boundary,
+            self.options,
+            outer=outer,
+            ask=eyes.ask,
+            judge=eyes.judge,
+            draw=eyes.draw,
+            stuff=self.stuff,
         )
         labels = found.labels
         if labels.shape != size:
@@ -277,9 +291,10 @@ class Segmenter:
 
 
 class Eyes(NamedTuple):
-    """How grouping looks at an image again: by the membership network, and by the edge refiner if the mask is rough."""
+    """How grouping looks at an image again: by membership, by wholeness, and by the edge refiner on rough masks."""
 
     ask: Ask | None
+    judge: Judge | None
     draw: Draw | None
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-STAGES = ("decode", "forward", "grouping", "membership", "edges", "encode")
+STAGES = ("decode", "forward", "grouping", "membership", "wholeness", "edges", "encode")
 """What a conversion consists of, in order."""
 
 Given = ParamSpec("Given")

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from ideal_fields import partition
 
 from sisegcli.grouping import evidence
-from sisegcli.grouping.evidence import JOIN_ODDS, cut_evidence, decide
+from sisegcli.grouping.evidence import cut_evidence, decide
+from sisegcli.grouping.joins import JOIN_ODDS
+from sisegcli.grouping.nodes import Link, make_nodes
 from sisegcli.grouping.pieces import Pieces, contacts, describe
 
 CUT = 0.5
@@ -232,18 +234,16 @@ def agglomerate(pieces, boundary, field, cut, pairs):
     order = []
     while True:
         now = describe(labels, regions, categories, field)
-        nodes = evidence._nodes(now, boundary)
+        nodes = make_nodes(now, boundary, None)
         said = {}
         for (a, b), m in pairs.items():
             pair = tuple(sorted(int(labels[pieces.labels == piece][0]) for piece in (a, b)))
             said.setdefault(pair, []).append((m, min(pieces.area[a], pieces.area[b])))
         for (a, b), words in said.items():
-            nodes[a].links[b] = nodes[b].links[a] = evidence._Link(
-                sum(m * w for m, w in words), sum(w for _, w in words)
-            )
+            nodes[a].links[b] = nodes[b].links[a] = Link(sum(m * w for m, w in words), sum(w for _, w in words))
         first, second, _, _ = contacts(now.labels, now.region, boundary)
         touching = list(zip(first.tolist(), second.tolist(), strict=True))
-        found = {pair: evidence._evidence(nodes, *pair) for pair in touching}
+        found = {pair: evidence._evidence(nodes, *pair, None) for pair in touching}
         if not found or min(found.values()) >= cut:
             return labels, order, found
         a, b = min(found, key=lambda pair: (found[pair], pair))

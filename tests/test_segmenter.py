@@ -43,9 +43,9 @@ class Oracle(nn.Module):
 
     guided, alignment = False, 32
 
-    def __init__(self, scenes, membership=None, edges=None):
+    def __init__(self, scenes, membership=None, edges=None, wholeness=None):
         super().__init__()
-        self.membership, self.edges = membership, edges
+        self.membership, self.edges, self.wholeness = membership, edges, wholeness
         self.known, self.guides = {}, []
         for scene in scenes:
             field, boundary = ideal_fields(scene.instances.astype(np.int32))

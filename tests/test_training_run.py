@@ -134,7 +134,8 @@ def test_a_run_and_what_it_leaves(options, imagenet, recipe):
     summary = train(options, heard)
     ours = recipe != "paper"
     theirs = {"loss", "object_displacement", "background_displacement", "boundary"}
-    names = {"loss", "centre", "object_displacement", "boundary", "membership", "edges"} if ours else theirs
+    mine = {"loss", "centre", "object_displacement", "boundary", "membership", "edges", "wholeness"}
+    names = mine if ours else theirs
     assert (summary.steps, summary.interrupted, summary.best_ap, summary.problems) == (6, False, None, [])
     assert summary.losses.keys() == names and all(np.isfinite(value) for value in summary.losses.values())
     assert summary.seconds > 0
@@ -267,7 +268,7 @@ def test_rates_rise_and_fall(options, monkeypatch):
     train(replace(options, lr=0.01))
     heads, backbone, *windows = np.array(rates).T
     np.testing.assert_allclose(backbone, heads / 10)
-    for asked, deep in (windows[:2], windows[2:]):  # membership, edges
+    for asked, deep in (windows[:2], windows[2:4], windows[4:]):  # membership, edges, wholeness
         np.testing.assert_allclose(asked, heads / 2)
         np.testing.assert_allclose(deep, heads / 10)
     assert heads[0] < heads[1] < heads[2] > heads[3] > heads[4] > heads[5] > 0
@@ -276,7 +277,8 @@ def test_rates_rise_and_fall(options, monkeypatch):
 
 def test_weights_to_start_from(options):
     torch.manual_seed(1)
-    config = NetworkConfig(width=8, guided=True, membership=True, edges=True, long_side=100, grouping={"cut": 1.5})
+    parts = {"membership": True, "edges": True, "wholeness": True}
+    config = NetworkConfig(width=8, guided=True, **parts, long_side=100, grouping={"cut": 1.5})
     path = options.out.parent / "start.safetensors"
     save_checkpoint(path, build_network(config), config)
     summary = train(replace(options, start=path, epochs=0))
@@ -295,7 +297,8 @@ def test_weights_without_networks_for_windows_get_them(options):
     save_checkpoint(path, build_network(config), config)
     summary = train(replace(options, start=path, epochs=0))
     network, trained = load_checkpoint(summary.weights)
-    assert trained == replace(config, membership=True, edges=True, grouping={"sigma": 1.5, **starting.ASKED})
+    grouping = {"sigma": 1.5, **starting.ASKED}
+    assert trained == replace(config, membership=True, edges=True, wholeness=True, grouping=grouping)
     given, whole = load_checkpoint(path)[0], network.state_dict()
     assert all(torch.equal(whole[name], value) for name, value in given.state_dict().items())
     for name, value in given.backbone.state_dict().items():
@@ -587,7 +590,7 @@ WRONG = {
     "--crop 50 is no multiple of 32 from 64 on; try 64.": {"crop": 50},
     "--crop 100 is no multiple of 32 from 64 on; try 96.": {"crop": 100},
     "--crop 32 is no multiple of 32 from 64 on; try 64.": {"crop": 32},
-    "No recipe is called 'soup'; choose one of default, unpasted, paper, edges.": {"recipe": "soup"},
+    "No recipe is called 'soup'; choose one of default, unpasted, paper, edges, wholes.": {"recipe": "soup"},
     "No backbone is called 'vgg'; choose one of efficientnet_lite0, resnet50, resnet101.": {"backbone": "vgg"},
     "No device is called 'toaster'; use auto, cpu, cuda, cuda:N or mps.": {"device": "toaster"},
 }
@@ -708,15 +711,16 @@ def test_the_backbones_statistics_are_kept_while_training(imagenet):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_what_learns_is_in_training_mode(recipe):
-    network = build_network(NetworkConfig(width=8, membership=True, edges=True))
+    network = build_network(NetworkConfig(width=8, membership=True, edges=True, wholeness=True))
     recipe = RECIPES[recipe]
     network.train()
     train_mode(network, recipe)
     learning = {"dfm": recipe.fields, "cbr": recipe.fields, "membership": recipe.asked, "edges": recipe.outlined}
+    learning["wholeness"] = recipe.judged
     for name, learns in learning.items():
         assert getattr(network, name).training == bool(learns), name
         heads = [part for label, part in getattr(network, name).named_modules() if not label.startswith("backbone")]
         assert all(part.training == bool(learns) for part in heads), name
-    for part in (network, network.membership, network.edges):
+    for part in (network, network.membership, network.edges, network.wholeness):
         norms = [module for module in part.backbone.modules() if isinstance(module, torch.nn.BatchNorm2d)]
         assert norms and not any(norm.training for norm in norms)

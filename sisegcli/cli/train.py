@@ -21,6 +21,7 @@ class RecipeName(str, Enum):
     unpasted = "unpasted"
     paper = "paper"
     edges = "edges"
+    wholes = "wholes"
 
 
 class BackboneName(str, Enum):
@@ -71,7 +72,7 @@ def train(
         RecipeName,
         typer.Option(
             help="paper: the published losses. default: ours. unpasted: ours without pasted objects, to compare. "
-            "edges: the edge refiner alone, for weights given by --start.",
+            "edges, wholes: the edge refiner or the wholeness network alone, for weights given by --start.",
             rich_help_panel=TRAINING,
         ),
     ] = RecipeName.default,

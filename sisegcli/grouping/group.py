@@ -21,6 +21,7 @@ from sisegcli.grouping.refinement import refine_displacement
 from sisegcli.grouping.scores import outline_agreement, score_instances
 from sisegcli.grouping.spreading import grow_edges, settle_borders
 from sisegcli.grouping.votes import cluster_by_density, cluster_by_weak_field
+from sisegcli.grouping.wholeness import Judge, Verdicts
 
 WALL = 0.5
 """Boundary along a border that was decided by membership, at least."""
@@ -56,6 +57,7 @@ def group(
     *,
     outer: Floats | None = None,
     ask: Ask | None = None,
+    judge: Judge | None = None,
     draw: Draw | None = None,
     stuff: Collection[int] = (),
 ) -> Grouping:
@@ -76,6 +78,8 @@ def group(
         `boundary` by default.
     ask : callable, optional
         The membership network; without it, votes and boundary decide alone.
+    judge : callable, optional
+        The wholeness network.
     draw : callable, optional
         The edge refiner, if the mask is rough.
     stuff : collection of int
@@ -86,7 +90,9 @@ def group(
     categories = _lookup(category_of, -1)[cells]
     things = (cells > 0) & ~np.isin(categories, list(stuff))
     categories = np.where(things, categories, -1)
-    objects, evidence = _objects(np.where(things, cells, 0), categories, displacement, boundary, options, ask)
+    objects, evidence, singles = _objects(
+        np.where(things, cells, 0), categories, displacement, boundary, options, ask, judge
+    )
 
     # Objects on the grid, then regions that no cell saw: specks, and stuff.
     allowed: dict[int, list[int]] = {}
@@ -113,7 +119,9 @@ def group(
     if options.centres == "density":
         seen = outline_agreement(sample_cells(labels), boundary)
         agreement = {label: float(seen[label]) if label < len(seen) else 1.0 for label in labelled}
-    scores = score_instances(labels, labelled, known, agreement=agreement, stuff=stuff, sized=options.sized)
+    scores = score_instances(
+        labels, labelled, known, agreement=agreement, singles=singles, stuff=stuff, sized=options.sized
+    )
     return Grouping(labels, labelled, scores)
 
 
@@ -124,12 +132,13 @@ def _objects(
     boundary: Floats,
     options: GroupingOptions,
     ask: Ask | None,
-) -> tuple[Labels, NDArray[np.float64]]:
-    """Return the object of each cell, from 1, and the evidence for each object."""
+    judge: Judge | None,
+) -> tuple[Labels, NDArray[np.float64], dict[int, float] | None]:
+    """Return the object of each cell, from 1, the evidence for each, and how probably it is one, if that is known."""
     if options.centres == "weak-field":
         refined = refine_displacement(displacement, categories >= 0)
         objects = cluster_by_weak_field(refined, displacement, categories, weak=options.weak)
-        return objects, np.ones(int(objects.max(initial=0)) + 1)
+        return objects, np.ones(int(objects.max(initial=0)) + 1), None
     clusters = cluster_by_density(displacement, categories, sigma=options.sigma, peak=options.peak)
     if options.basins:
         clusters = cut_at_ridges(clusters, boundary, sigma=options.basins)
@@ -138,10 +147,17 @@ def _objects(
     if ask is not None:
         prompts = choose_prompts(pieces)
         pairs = pair_up(pieces, prompts, ask(prompts))
+    verdicts = Verdicts(pieces.labels, judge) if judge is not None else None
     owner, evidence = decide(
-        pieces, boundary, cut=options.cut, join=options.join, join_size=options.join_size, pairs=pairs
+        pieces,
+        boundary,
+        cut=options.cut,
+        join=options.join,
+        join_size=options.join_size,
+        pairs=pairs,
+        verdicts=verdicts,
     )
-    return owner[pieces.labels], evidence
+    return owner[pieces.labels], evidence, None if verdicts is None else verdicts.ones(owner)
 
 
 def _raise_walls(boundary: Floats, objects: Labels, cells: NDArray[np.integer[Any]]) -> Floats:

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from sisegcli.grid import highest_around
 
+DOUBT = 0.25
+"""Exponent of the probability of being one object."""
+UNASKED = 0.5
+"""That probability, for instances that nobody was asked about."""
 SURE_SHARE = 0.02
 """Share of the image from which size says nothing more about an instance."""
 
@@ -20,6 +24,7 @@ def score_instances(
     evidence: Mapping[int, float],
     *,
     agreement: Mapping[int, float] | None = None,
+    singles: Mapping[int, float] | None = None,
     stuff: Collection[int] = (),
     sized: bool = True,
 ) -> dict[int, float]:
@@ -27,7 +32,8 @@ def score_instances(
 
     An instance's score is its share of its category's pixels in the image, times the evidence for its borders, times
     the root of its area where that is below 2 % of the image, times the root of the agreement of its outline with the
-    boundary map. An object alone in its category is mostly right; crumbs beside a large object and members of a crowd
+    boundary map, times the fourth root of the probability that it is one object, where a wholeness network was asked.
+    An object alone in its category is mostly right; crumbs beside a large object and members of a crowd
     are often wrong, and so are small regions of a network's mask, and those that end where the image shows no end.
 
     Parameters
@@ -40,6 +46,8 @@ def score_instances(
         Weakest evidence among the borders of each label, 1 where it has none.
     agreement : mapping, optional
         Mean boundary along the outline of each label, see `outline_agreement`.
+    singles : mapping, optional
+        Probability that a label is one object; `UNASKED` where it is missing.
     stuff : collection of int
         Categories that are no objects: their segments score 1.
     sized : bool
@@ -60,9 +68,10 @@ def score_instances(
         share = float(area[label]) / max(total[category], 1)
         large = min(1.0, float(area[label]) / (SURE_SHARE * labels.size))
         seen = agreement[label] if agreement is not None else 1.0
+        single = 1.0 if singles is None else singles.get(label, UNASKED) ** DOUBT
         if not sized:
-            return evidence[label] * math.sqrt(seen)
-        return share * evidence[label] * math.sqrt(large * seen)
+            return evidence[label] * math.sqrt(seen) * single
+        return share * evidence[label] * math.sqrt(large * seen) * single
 
     return {label: 1.0 if category in stuff else score(label, category) for label, category in categories.items()}
 

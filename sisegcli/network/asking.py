@@ -1,4 +1,4 @@
-"""Running the networks that look at windows of an image: membership, and the edge refiner."""
+"""Running the networks that look at windows of an image: membership, wholeness, and the edge refiner."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.membership import Membership
+from sisegcli.network.wholeness import Wholeness
 from sisegcli.stages import stage
 from sisegcli.windows import CELLS, WINDOW, Window, cut_window
 
@@ -72,6 +73,42 @@ class Asker:
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 answers.append(self.network(*shown).float()[:, 0].cpu().numpy())
         return np.concatenate(answers)
+
+
+class Jury:
+    """Has the wholeness network judge shapes.
+
+    Parameters
+    ----------
+    network : Wholeness
+        The network, in evaluation mode on its device.
+    device : torch.device
+        Where it is.
+    batch_size : int
+        Windows that go through the network together.
+    """
+
+    def __init__(self, network: Wholeness, device: torch.device, *, batch_size: int = 16) -> None:
+        self.network, self.device, self.batch_size = network, device, batch_size
+        self.half = infers_in_bfloat16(network, device)
+
+    @stage("wholeness")
+    def judge(self, image: Image8, things: Image8, windows: Sequence[Window], shapes: Prompts) -> Floats:
+        """Judge shapes of one image; see `Asker.ask` for the parameters.
+
+        Returns
+        -------
+        (N, 2) array of float32
+            Logits of "all of it is one object", and of "it is all of that object".
+        """
+        verdicts = [np.zeros((0, 2), np.float32)]
+        photograph, mask = Image.fromarray(image), Image.fromarray(things)
+        for first in range(0, len(windows), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            shown = _tensors(photograph, mask, windows[part], shapes[part], self.device, smooth=True)
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                verdicts.append(self.network(*shown).float().cpu().numpy())
+        return np.concatenate(verdicts)
 
 
 class Drawer:

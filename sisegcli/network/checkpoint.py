@@ -16,10 +16,11 @@ from torch import Tensor
 from sisegcli.errors import CheckpointError, OptionError
 from sisegcli.network.backbone import Backbone
 from sisegcli.network.edge_refiner import EdgeRefiner
-from sisegcli.network.efficientnet_lite import LITE0, EfficientNetLite
+from sisegcli.network.efficientnet_lite import HALF_LITE0, LITE0, EfficientNetLite
 from sisegcli.network.membership import Membership
 from sisegcli.network.model import SisegNetwork
 from sisegcli.network.resnet import ResNet
+from sisegcli.network.wholeness import Wholeness
 
 FORMAT = "sisegcli-1"
 
@@ -46,6 +47,8 @@ class NetworkConfig:
         Whether a membership network comes along.
     edges : bool
         Whether an edge refiner comes along; its backbone is the first five stages of EfficientNet-Lite0.
+    wholeness : bool
+        Whether a wholeness network comes along; its backbone is EfficientNet-Lite0 up to half of the sixth stage.
     long_side : int
         Images are shrunk to this longest side, in pixels, before they enter the network; 0: never.
     magnify : float
@@ -61,6 +64,7 @@ class NetworkConfig:
     guided: bool = False
     membership: bool = False
     edges: bool = False
+    wholeness: bool = False
     long_side: int = 512
     magnify: float = 1.0
     mean_displacement: tuple[float, float] = (0.0, 0.0)
@@ -80,8 +84,16 @@ def build_network(config: NetworkConfig) -> SisegNetwork:
     backbone = BACKBONES[config.backbone]
     membership = Membership(backbone=backbone(), width=config.width) if config.membership else None
     edges = EdgeRefiner(backbone=EfficientNetLite(stages=LITE0[:5]), width=config.width) if config.edges else None
+    wholeness = (
+        Wholeness(backbone=EfficientNetLite(stages=HALF_LITE0), width=config.width) if config.wholeness else None
+    )
     return SisegNetwork(
-        backbone=backbone(), width=config.width, guided=config.guided, membership=membership, edges=edges
+        backbone=backbone(),
+        width=config.width,
+        guided=config.guided,
+        membership=membership,
+        edges=edges,
+        wholeness=wholeness,
     )
 
 

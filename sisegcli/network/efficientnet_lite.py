@@ -34,6 +34,8 @@ LITE0 = (
     Stage(5, 2, 6, 192, 4),
     Stage(3, 1, 6, 320, 1),
 )
+HALF_LITE0 = (*LITE0[:5], LITE0[5]._replace(repeats=2))
+"""All strides, at half of the parameters."""
 
 
 def same_padding(x: Tensor, kernel: int, stride: int) -> tuple[int, int]:

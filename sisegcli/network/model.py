@@ -10,6 +10,7 @@ from sisegcli.network.backbone import Backbone, normalise
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.heads import CBR, DFM, join, pool_guide
 from sisegcli.network.membership import Membership
+from sisegcli.network.wholeness import Wholeness
 
 
 class SisegNetwork(nn.Module):
@@ -28,6 +29,8 @@ class SisegNetwork(nn.Module):
         A second network, with a backbone of its own, that is asked about single pieces.
     edges : EdgeRefiner, optional
         A third one, that draws the outlines of rough instances anew.
+    wholeness : Wholeness, optional
+        A fourth one, that judges whether a shape is one whole object.
     """
 
     mean: Tensor
@@ -41,6 +44,7 @@ class SisegNetwork(nn.Module):
         guided: bool = False,
         membership: Membership | None = None,
         edges: EdgeRefiner | None = None,
+        wholeness: Wholeness | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -50,6 +54,7 @@ class SisegNetwork(nn.Module):
         self.cbr = CBR(channels=channels, strides=backbone.strides, width=width)
         self.membership = membership
         self.edges = edges
+        self.wholeness = wholeness
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1) * 255, persistent=False)
 
@@ -58,8 +63,9 @@ class SisegNetwork(nn.Module):
         self.backbone.load_pretrained(state)
         if self.membership is not None:
             self.membership.backbone.load_pretrained(state)
-        if self.edges is not None and type(self.edges.backbone) is type(self.backbone):
-            self.edges.backbone.load_pretrained(state)
+        for part in (self.edges, self.wholeness):
+            if part is not None and type(part.backbone) is type(self.backbone):
+                part.backbone.load_pretrained(state)
 
     @property
     def alignment(self) -> int:

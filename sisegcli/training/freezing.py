@@ -9,6 +9,7 @@ from sisegcli.network.backbone import Backbone
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.membership import Membership
 from sisegcli.network.model import SisegNetwork
+from sisegcli.network.wholeness import Wholeness
 from sisegcli.training.options import Recipe
 
 BEFORE_PROMPT = 4
@@ -21,7 +22,7 @@ def freeze(backbone: Backbone, parts: int) -> None:
         part.requires_grad_(False)
 
 
-def window_groups(network: Membership | EdgeRefiner, peak: float) -> list[dict[str, Any]]:
+def window_groups(network: Membership | EdgeRefiner | Wholeness, peak: float) -> list[dict[str, Any]]:
     """Freeze what lies before the prompt; return parameters of head and backbone with their peak rates.
 
     At a peak of 0 nothing learns, and there are none.
@@ -38,12 +39,18 @@ def window_groups(network: Membership | EdgeRefiner, peak: float) -> list[dict[s
 
 def train_mode(network: SisegNetwork, recipe: Recipe) -> None:
     """Set training mode for what learns, save for the backbones' batch norm, which keeps its statistics."""
-    learning = {"dfm": recipe.fields, "cbr": recipe.fields, "membership": recipe.asked, "edges": recipe.outlined}
+    learning = {
+        "dfm": recipe.fields,
+        "cbr": recipe.fields,
+        "membership": recipe.asked,
+        "edges": recipe.outlined,
+        "wholeness": recipe.judged,
+    }
     network.eval()
     for name, learns in learning.items():
         part = getattr(network, name)
         if part is not None and learns:
             part.train()
-    for part in (network.membership, network.edges):
+    for part in (network.membership, network.edges, network.wholeness):
         if part is not None:
             part.backbone.eval()  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from sisegcli.grid import STRIDE
 from sisegcli.training.outlines import Outlines
 from sisegcli.training.questions import Questions
 from sisegcli.training.samples import Sample, SampleMaker
+from sisegcli.training.shapes import Shapes
 from sisegcli.windows import CELLS, WINDOW
 
 
@@ -45,6 +46,18 @@ class OutlineBatch:
 
 
 @dataclass(frozen=True)
+class ShapeBatch:
+    """Shapes of all samples of a step, as tensors; see `Shapes` for shapes."""
+
+    windows: Tensor
+    things: Tensor
+    shapes: Tensor
+    answers: Tensor
+    weights: Tensor
+    doubtful: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """Samples of a step, as tensors; see `Sample` for shapes.
 
@@ -60,17 +73,21 @@ class Batch:
     problems: list[str]
     questions: QuestionBatch | None = None
     outlines: OutlineBatch | None = None
+    shapes: ShapeBatch | None = None
     following: int = 0
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device; guides become 0, 0.5 and 1."""
         moved = self._each(lambda x: x.to(device, non_blocking=True))
-        questions, outlines = moved.questions, moved.outlines
+        questions, outlines, shapes = moved.questions, moved.outlines, moved.shapes
         if questions is not None:
             questions = replace(questions, things=_shown(questions.things), prompts=_shown(questions.prompts))
         if outlines is not None:
             outlines = replace(outlines, things=_shown(outlines.things), instances=_shown(outlines.instances))
-        return replace(moved, guides=moved.guides.float()[:, None] / 2, questions=questions, outlines=outlines)
+        if shapes is not None:
+            shapes = replace(shapes, things=_shown(shapes.things), shapes=_shown(shapes.shapes))
+        guides = moved.guides.float()[:, None] / 2
+        return replace(moved, guides=guides, questions=questions, outlines=outlines, shapes=shapes)
 
     def pin_memory(self) -> Batch:
         """Move to memory from which a GPU copies by itself; the loader calls it."""
@@ -81,7 +98,7 @@ class Batch:
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 changed[name] = change(value)
-            elif isinstance(value, QuestionBatch | OutlineBatch):
+            elif isinstance(value, QuestionBatch | OutlineBatch | ShapeBatch):
                 parts: dict[str, Any] = {key: change(tensor) for key, tensor in vars(value).items()}
                 changed[name] = replace(value, **parts)
         return replace(self, **changed)
@@ -132,6 +149,7 @@ def _collate(samples: list[Sample | str]) -> Batch | list[str]:
 
     asked = _joined([s.questions for s in good if s.questions is not None], Questions)
     rough = _joined([s.outlines for s in good if s.outlines is not None], Outlines)
+    judged = _joined([s.shapes for s in good if s.shapes is not None], Shapes)
     return Batch(
         images=stack("image").permute(0, 3, 1, 2),
         guides=stack("guide"),
@@ -142,10 +160,13 @@ def _collate(samples: list[Sample | str]) -> Batch | list[str]:
         problems=problems,
         questions=QuestionBatch(**asked) if asked else None,
         outlines=OutlineBatch(**rough) if rough else None,
+        shapes=ShapeBatch(**judged) if judged else None,
     )
 
 
-def _joined(parts: Sequence[Questions | Outlines], kind: type[Questions | Outlines]) -> dict[str, Tensor]:
+def _joined(
+    parts: Sequence[Questions | Outlines | Shapes], kind: type[Questions | Outlines | Shapes]
+) -> dict[str, Tensor]:
     """Join what several samples have for a network that looks at windows."""
     if not parts:
         return {}
@@ -188,6 +209,14 @@ def no_outlines(device: torch.device) -> OutlineBatch:
     seen = torch.zeros(0, 1, WINDOW, WINDOW, device=device)
     windows = torch.zeros(0, 3, WINDOW, WINDOW, dtype=torch.uint8, device=device)
     return OutlineBatch(windows, seen, seen, cells, cells, torch.zeros(0, device=device))
+
+
+def no_shapes(device: torch.device) -> ShapeBatch:
+    """Return shapes of no sample, as `Batch.to` leaves them."""
+    seen = torch.zeros(0, 1, WINDOW, WINDOW, device=device)
+    windows = torch.zeros(0, 3, WINDOW, WINDOW, dtype=torch.uint8, device=device)
+    pairs = torch.zeros(0, 2, device=device)
+    return ShapeBatch(windows, seen, seen, pairs, pairs, torch.zeros(0, dtype=torch.bool, device=device))
 
 
 def batches(

@@ -19,8 +19,17 @@ from sisegcli.network.checkpoint import NetworkConfig, save_checkpoint
 from sisegcli.network.model import SisegNetwork
 from sisegcli.training.freezing import freeze, train_mode, window_groups
 from sisegcli.training.listener import TrainListener
-from sisegcli.training.loader import Batch, OutlineBatch, QuestionBatch, batches, no_outlines, no_questions
-from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss
+from sisegcli.training.loader import (
+    Batch,
+    OutlineBatch,
+    QuestionBatch,
+    ShapeBatch,
+    batches,
+    no_outlines,
+    no_questions,
+    no_shapes,
+)
+from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss, shape_loss
 from sisegcli.training.options import Recipe, TrainOptions
 from sisegcli.training.pairs import Shift, pair_offsets
 from sisegcli.training.processes import ALONE, Processes
@@ -80,7 +89,8 @@ class Trainer:
         else:
             for name in ("backbone", "dfm", "cbr"):
                 network.get_submodule(name).requires_grad_(False)
-        for window_network, learns in ((network.membership, recipe.asked), (network.edges, recipe.outlined)):
+        taught = (recipe.asked, recipe.outlined, recipe.judged)
+        for window_network, learns in zip((network.membership, network.edges, network.wholeness), taught, strict=True):
             if window_network is not None:
                 groups += window_groups(window_network, recipe.lr / 2 if learns else 0.0)
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=1e-2)
@@ -190,6 +200,8 @@ class Trainer:
             terms["membership"] = asked
         if (drawn := self._draw(batch.outlines)) is not None:
             terms["edges"] = drawn
+        if (judged := self._judge(batch.shapes)) is not None:
+            terms["wholeness"] = judged
         loss = torch.stack(list(terms.values())).sum()
         told = self.processes.sum(torch.stack([loss, *terms.values()]).detach())
         if not bool(torch.isfinite(told[0])):
@@ -237,7 +249,19 @@ class Trainer:
             return _nothing(drawn) + _nothing(judged)
         return share.of(outline_loss(drawn, judged, rough.inside, rough.importance, rough.rough))
 
-    def _share(self, windows: QuestionBatch | OutlineBatch | None) -> _Share:
+    def _judge(self, shown: ShapeBatch | None) -> Tensor | None:
+        """Return the loss of the wholeness network; None if nobody has a shape."""
+        network = self.network.wholeness
+        if network is None or not (share := self._share(shown)).everybody:
+            return None
+        shown = shown or no_shapes(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            verdicts = network(shown.windows, shown.things, shown.shapes)
+        if not share.mine:
+            return _nothing(verdicts)
+        return share.of(shape_loss(verdicts, shown.answers, shown.weights, shown.doubtful))
+
+    def _share(self, windows: QuestionBatch | OutlineBatch | ShapeBatch | None) -> _Share:
         mine = 0 if windows is None else len(windows.windows)
         return _Share(mine, int(self.processes.sum(torch.tensor(mine, device=self.device))))
 

@@ -174,6 +174,26 @@ def outline_loss(
     return total
 
 
+def shape_loss(verdicts: Tensor, answers: Tensor, weights: Tensor, doubtful: Tensor) -> Tensor:
+    """Cross-entropy of what is said of shapes.
+
+    Parameters
+    ----------
+    verdicts, answers : (N, 2) tensors
+        Logits of "all of it is one object" and "it is all of that object", and the true shares of each.
+    weights : (N, 2) tensor
+        How much each counts.
+    doubtful : (N,) tensor of bool
+        Shapes that are one object if their region is: where the network is sure of the contrary, it may be right.
+    """
+    verdicts = verdicts.float()
+    surprise = F.binary_cross_entropy_with_logits(verdicts, answers, reduction="none")
+    believed = torch.ones_like(weights)
+    believed[:, 0] = torch.where(doubtful & (verdicts[:, 0].detach() < -2), 0.1, 1.0)
+    total: Tensor = (surprise * weights * believed).mean()
+    return total
+
+
 def centre_loss(
     displacement: Tensor,
     target: Tensor,

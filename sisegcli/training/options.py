@@ -37,6 +37,8 @@ class Recipe:
         Questions from each crop to the membership network; 0: it does not learn.
     outlined : int
         Rough instances from each crop for the edge refiner; 0: it does not learn.
+    judged : int
+        Shapes from each crop for the wholeness network; 0: it does not learn.
     fields : bool
         Displacement field and boundary map learn. If not, `--start` has to bring them.
     """
@@ -54,15 +56,27 @@ class Recipe:
     frozen: int = 6
     asked: int = 0
     outlined: int = 0
+    judged: int = 0
     fields: bool = True
 
 
 RECIPES = {
-    "default": Recipe(guided=True, pasted=0.8, by_object=True, scales=(0.7, 1.3), asked=2, outlined=1),
-    "unpasted": Recipe(guided=True, pasted=0.0, by_object=True, scales=(0.7, 1.3), asked=2, outlined=1),
+    "default": Recipe(guided=True, pasted=0.8, by_object=True, scales=(0.7, 1.3), asked=2, outlined=1, judged=2),
+    "unpasted": Recipe(guided=True, pasted=0.0, by_object=True, scales=(0.7, 1.3), asked=2, outlined=1, judged=2),
     "paper": Recipe(guided=False, pasted=0.0, by_object=False, epochs=10.0),
     "edges": Recipe(
         guided=True, pasted=0.25, by_object=True, scales=(0.9, 1.1), crop=384, outlined=3, fields=False, epochs=10.0
+    ),
+    "wholes": Recipe(
+        guided=True,
+        pasted=0.75,
+        by_object=True,
+        scales=(0.8, 1.4),
+        crop=288,
+        batch_size=4,
+        judged=6,
+        fields=False,
+        epochs=6.0,
     ),
 }
 

@@ -21,6 +21,7 @@ from sisegcli.training.outlines import Outlines, ask_outlines
 from sisegcli.training.pairs import IGNORED
 from sisegcli.training.pasting import Canvas
 from sisegcli.training.questions import Questions, ask_questions
+from sisegcli.training.shapes import Shapes, ask_shapes
 
 Image8 = NDArray[np.uint8]
 
@@ -47,6 +48,8 @@ class Sample:
         Windows of the picture, for the membership network.
     outlines : Outlines or None
         Rough instances, for the edge refiner.
+    shapes : Shapes or None
+        Shapes to be judged, for the wholeness network.
     """
 
     image: Image8
@@ -57,6 +60,7 @@ class Sample:
     doubtful: NDArray[np.bool_]
     questions: Questions | None = None
     outlines: Outlines | None = None
+    shapes: Shapes | None = None
 
 
 class SampleMaker:
@@ -103,14 +107,17 @@ class SampleMaker:
             )
         sample = _finish(canvas.image, canvas.labels, (natural, set(pasted)), recipe, rng)
         sample.labels[np.isin(sample.labels, list(clumps))] = IGNORED
+        known = {**category_of, **pasted}
         if recipe.asked:
-            known = {**category_of, **pasted}
             questions = ask_questions(
                 sample.image, canvas.labels, known, list(pasted), recipe.asked, rng, clumps=clumps
             )
             sample = replace(sample, questions=questions)
         if recipe.outlined:
             sample = replace(sample, outlines=ask_outlines(sample.image, canvas.labels, recipe.outlined, rng))
+        if recipe.judged:
+            shapes = ask_shapes(sample.image, canvas.labels, known, pasted, recipe.judged, rng, clumps=clumps)
+            sample = replace(sample, shapes=shapes)
         return sample
 
     def _read(self, source: int, pair: int) -> tuple[Image8, NDArray[np.int32]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sisegcli.errors import OptionError
 from sisegcli.network.checkpoint import NetworkConfig, build_network, load_backbone_weights, load_checkpoint
-from sisegcli.network.efficientnet_lite import pretrained_state
+from sisegcli.network.efficientnet_lite import EfficientNetLite, pretrained_state
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path
 from sisegcli.training.options import Recipe, TrainOptions
@@ -40,7 +40,7 @@ def first_network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, 
     # Where centres were never known, fields are read as in the paper.
     grouping = {} if recipe.by_object else {"centres": "weak-field"}
     config = NetworkConfig(options.backbone, guided=recipe.guided, long_side=recipe.long_side, grouping=grouping)
-    config = replace(config, edges=bool(recipe.outlined))
+    config = replace(config, edges=bool(recipe.outlined), wholeness=bool(recipe.judged))
     if recipe.asked:
         config = replace(config, membership=True, grouping=ASKED)
     network = build_network(config)
@@ -52,8 +52,9 @@ def first_network(options: TrainOptions, recipe: Recipe) -> tuple[SisegNetwork, 
         network.load_pretrained(_imagenet())
     else:
         raise OptionError(f"{options.backbone} needs --backbone-weights FILE, torchvision's ImageNet weights.")
-    if network.edges is not None and options.backbone != "efficientnet_lite0":
-        network.edges.backbone.load_pretrained(_imagenet(", for the edge refiner"))
+    for part, name in ((network.edges, "edge refiner"), (network.wholeness, "wholeness network")):
+        if part is not None and options.backbone != "efficientnet_lite0":
+            part.backbone.load_pretrained(_imagenet(f", for the {name}"))
     return network, config
 
 
@@ -73,12 +74,31 @@ def _with_parts(network: SisegNetwork, config: NetworkConfig, recipe: Recipe) ->
         config = replace(config, membership=True, grouping={**config.grouping, **ASKED})
     if draws:
         config = replace(config, edges=True)
+    judges = recipe.judged and not config.wholeness
+    if judges:
+        config = replace(config, wholeness=True)
     whole = build_network(config)
     whole.load_state_dict(network.state_dict(), strict=False)
     own: dict[str, Tensor] = network.backbone.state_dict()  # type: ignore[attr-defined]
     if asks and whole.membership is not None:
         whole.membership.backbone.load_pretrained(own)
+    same = config.backbone == "efficientnet_lite0"
     if draws and whole.edges is not None:
-        same = config.backbone == "efficientnet_lite0"
         whole.edges.backbone.load_pretrained(own if same else _imagenet(", for the edge refiner"))
+    if judges and whole.wholeness is not None:
+        _start_wholeness(whole, own if same else _imagenet(", for the wholeness network"))
     return whole, config
+
+
+def _start_wholeness(network: SisegNetwork, backbone: dict[str, Tensor]) -> None:
+    """Start the wholeness network as the membership network, which knows shapes already, or else as a backbone."""
+    whole, membership = network.wholeness, network.membership
+    assert whole is not None
+    if membership is None or type(membership.backbone) is not EfficientNetLite:
+        whole.backbone.load_pretrained(backbone)
+        return
+    whole.backbone.load_pretrained(membership.backbone.state_dict())
+    whole.inject.load_state_dict(membership.inject.state_dict())
+    mine = whole.merge.state_dict()
+    same = {k: v for k, v in membership.merge.state_dict().items() if v.shape == mine[k].shape}
+    whole.merge.load_state_dict(same, strict=False)
