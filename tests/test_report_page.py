@@ -81,7 +81,8 @@ def fresh(request: pytest.FixtureRequest):
 def cards(browser: Chromium) -> list[str]:
     script = (
         "[...document.querySelectorAll('.card')].sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top)"
-        " || parseFloat(a.style.left) - parseFloat(b.style.left)).map((card) => card.querySelector('.name').textContent)"
+        " || parseFloat(a.style.left) - parseFloat(b.style.left))"
+        ".map((card) => card.querySelector('.name').textContent)"
     )
     return browser.run(script)
 

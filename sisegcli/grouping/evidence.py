@@ -17,6 +17,7 @@ from sisegcli.grid import highest_around
 from sisegcli.grouping.occlusion import find_hidden_links
 from sisegcli.grouping.pieces import Pieces, contacts
 from sisegcli.grouping.prompts import Pairs
+from sisegcli.instances import Decision
 
 Floats = NDArray[np.float32]
 
@@ -96,7 +97,14 @@ def cut_evidence(strength: float, distance: float, spread: float, odds: float = 
 
 
 def decide(
-    pieces: Pieces, boundary: Floats, *, cut: float, join: float, join_size: float, pairs: Pairs | None = None
+    pieces: Pieces,
+    boundary: Floats,
+    *,
+    cut: float,
+    join: float,
+    join_size: float,
+    pairs: Pairs | None = None,
+    decisions: list[Decision] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Merge pieces of one region while the evidence for their border is weak, then join pieces across regions.
 
@@ -115,6 +123,8 @@ def decide(
         What the membership network said of pairs of pieces. Then pieces of different regions are joined if
         m − log(v + 0.1) > `JOIN_ODDS`, with m their log odds and v the distance of their votes over that of their
         centres, or if things of other categories lie between them (see `find_hidden_links`) and m > `PART_ODDS`.
+    decisions : list of Decision, optional
+        Gets every cut that was given up, in this order, then every cut that was kept; places are in cells.
 
     Returns
     -------
@@ -129,7 +139,7 @@ def decide(
         weight = float(min(pieces.area[a], pieces.area[b]))
         nodes[a].links[b] = nodes[b].links[a] = _Link(odds * weight, weight)
     owner = np.arange(len(pieces.area), dtype=np.int32)
-    _merge(nodes, owner, cut)
+    _merge(nodes, owner, cut, decisions)
     weakest = {
         number: min([_evidence(nodes, number, o) for o in node.borders], default=1.0) for number, node in nodes.items()
     }
@@ -169,13 +179,17 @@ def _evidence(nodes: dict[int, _Node], a: int, b: int) -> float:
     return cut_evidence(border.strength / border.length, distance, one.spread() + other.spread(), odds)
 
 
-def _merge(nodes: dict[int, _Node], owner: NDArray[np.int32], cut: float) -> None:
+def _merge(
+    nodes: dict[int, _Node], owner: NDArray[np.int32], cut: float, decisions: list[Decision] | None = None
+) -> None:
     """Merge the pair with the weakest evidence until every border has enough; the lower number survives."""
     known = {(a, b): _evidence(nodes, a, b) for a in nodes for b in nodes[a].borders if a < b}
     while known:
         (a, b), weakest = min(known.items(), key=lambda item: (item[1], item[0]))
         if weakest >= cut:
-            return
+            break
+        if decisions is not None:
+            decisions.append(_decision(nodes, a, b, weakest, cut))
         one, other = nodes[a], nodes.pop(b)
         owner[b] = a
         one.area, one.place = one.area + other.area, one.place + other.place
@@ -192,6 +206,15 @@ def _merge(nodes: dict[int, _Node], owner: NDArray[np.int32], cut: float) -> Non
             one.borders[c] = nodes[c].borders[a] = whole
         for c in one.borders:
             known[min(a, c), max(a, c)] = _evidence(nodes, a, c)
+    if decisions is not None:
+        decisions += [_decision(nodes, a, b, evidence, cut) for (a, b), evidence in known.items()]
+
+
+def _decision(nodes: dict[int, _Node], a: int, b: int, evidence: float, cut: float) -> Decision:
+    kept = evidence >= cut
+    doubt = (1 - evidence) / max(1 - cut, 1e-9) if kept else evidence / cut
+    (ay, ax), (by, bx) = (map(float, nodes[n].place / nodes[n].area) for n in (a, b))
+    return Decision(kept, doubt, (ay, ax), (by, bx))
 
 
 def _relink(nodes: dict[int, _Node], a: int, b: int, gone: _Node) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from sisegcli.grouping.refinement import refine_displacement
 from sisegcli.grouping.scores import outline_agreement, score_instances
 from sisegcli.grouping.spreading import grow_edges, settle_borders
 from sisegcli.grouping.votes import cluster_by_density, cluster_by_weak_field
+from sisegcli.instances import Decision
 
 WALL = 0.5
 """Boundary along a border that was decided by membership, at least."""
@@ -41,11 +42,14 @@ class Grouping:
         Category id of each label.
     scores : dict
         Score of each label, in [0, 1].
+    decisions : list of Decision
+        Cuts that were decided on evidence; places are in cells.
     """
 
     labels: Labels
     categories: dict[int, int]
     scores: dict[int, float]
+    decisions: list[Decision] = field(default_factory=list)
 
 
 def group(
@@ -86,7 +90,10 @@ def group(
     categories = _lookup(category_of, -1)[cells]
     things = (cells > 0) & ~np.isin(categories, list(stuff))
     categories = np.where(things, categories, -1)
-    objects, evidence = _objects(np.where(things, cells, 0), categories, displacement, boundary, options, ask)
+    decisions: list[Decision] = []
+    objects, evidence = _objects(
+        np.where(things, cells, 0), categories, displacement, boundary, options, ask, decisions
+    )
 
     # Objects on the grid, then regions that no cell saw: specks, and stuff.
     allowed: dict[int, list[int]] = {}
@@ -114,7 +121,7 @@ def group(
         seen = outline_agreement(sample_cells(labels), boundary)
         agreement = {label: float(seen[label]) if label < len(seen) else 1.0 for label in labelled}
     scores = score_instances(labels, labelled, known, agreement=agreement, stuff=stuff, sized=options.sized)
-    return Grouping(labels, labelled, scores)
+    return Grouping(labels, labelled, scores, decisions)
 
 
 def _objects(
@@ -124,6 +131,7 @@ def _objects(
     boundary: Floats,
     options: GroupingOptions,
     ask: Ask | None,
+    decisions: list[Decision],
 ) -> tuple[Labels, NDArray[np.float64]]:
     """Return the object of each cell, from 1, and the evidence for each object."""
     if options.centres == "weak-field":
@@ -139,7 +147,13 @@ def _objects(
         prompts = choose_prompts(pieces)
         pairs = pair_up(pieces, prompts, ask(prompts))
     owner, evidence = decide(
-        pieces, boundary, cut=options.cut, join=options.join, join_size=options.join_size, pairs=pairs
+        pieces,
+        boundary,
+        cut=options.cut,
+        join=options.join,
+        join_size=options.join_size,
+        pairs=pairs,
+        decisions=decisions,
     )
     return owner[pieces.labels], evidence
 

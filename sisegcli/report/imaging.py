@@ -10,7 +10,7 @@ from sisegcli.data.images import image_size
 from sisegcli.data.layouts import Pair, Problem
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import ImageError, SisegError
-from sisegcli.instances import Instance
+from sisegcli.instances import Instance, Labels
 from sisegcli.report.budget import Sizes
 from sisegcli.report.errors import ImageErrors
 from sisegcli.report.maps import colour_numbers, jpeg, label_map, mask_map, pack, small_picture
@@ -32,8 +32,10 @@ class Seen:
         JPEGs and packed maps by layer.
     problems : list of Problem
         What could not be read.
-    seconds : float, optional
-        How long the network took, where it ran.
+    labels : (h, w) array of int32, optional
+        The map of the instances.
+    linked : bool
+        Whether there is an image file that can be shown.
     """
 
     stem: str
@@ -42,7 +44,7 @@ class Seen:
     colours: list[int] = field(default_factory=list)
     content: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    seconds: float | None = None
+    labels: Labels | None = None
     linked: bool = False
 
     @property
@@ -77,6 +79,7 @@ class ImageReader:
         if min(seen.size) > 0:
             labels = label_map(instances, seen.size, self._sizes.grid)
             seen.colours = colour_numbers(labels, len(instances))
+            seen.labels = labels
             seen.content["instances"] = pack(labels)
             if errors is not None:
                 true = label_map(errors.truth.instances, seen.size, self._sizes.grid)

@@ -16,14 +16,16 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import Layout, Pair, Problem, find_pairs
 from sisegcli.data.masks import MaskReader
-from sisegcli.errors import InputError
+from sisegcli.errors import InputError, OptionError
 from sisegcli.evaluation import load_truth
 from sisegcli.formats.files import refuse_existing, replacing
 from sisegcli.report.budget import choose_sizes
 from sisegcli.report.doubt import instance_doubts, scores_by_evidence, scores_by_size
+from sisegcli.report.doubtful import Row, by_evidence, by_scores, write_doubtful
 from sisegcli.report.errors import ImageErrors, find_errors
+from sisegcli.report.fields import FieldReader, Fields
 from sisegcli.report.imaging import ImageReader, Seen
-from sisegcli.report.options import ReportOptions
+from sisegcli.report.options import DOUBTFUL, ReportOptions
 from sisegcli.report.outputs import Outputs, read_outputs
 from sisegcli.report.page import build_page
 from sisegcli.report.table import Table
@@ -48,6 +50,8 @@ class ReportSummary:
         Bytes of the page.
     layers : list of str
         What can be shown of an image.
+    doubtful : int
+        Decisions in ``doubtful.csv``.
     outputs : list of Path
         Files written.
     problems : list of Problem
@@ -63,6 +67,7 @@ class ReportSummary:
     instances: int = 0
     size: int = 0
     layers: list[str] = field(default_factory=list)
+    doubtful: int = 0
     outputs: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -81,6 +86,7 @@ class ReportSummary:
             "instances": self.instances,
             "bytes": self.size,
             "layers": self.layers,
+            "doubtful": self.doubtful,
             "seconds": round(self.seconds, 3),
             "outputs": [str(path) for path in self.outputs],
             "problems": [{"path": str(problem.path), "sentence": problem.sentence} for problem in self.problems],
@@ -110,9 +116,12 @@ def write_report(options: ReportOptions, listener: Listener | None = None) -> Re
     start = time.perf_counter()
     listener = listener or Listener()
     page = options.output
-    refuse_existing(page, overwrite=options.overwrite)
+    listed = page.with_name(DOUBTFUL)
+    refuse_existing(page, listed, overwrite=options.overwrite)
     found = read_outputs(options.found)
     layout = _find_input(options, found)
+    if options.layers and layout is None:
+        raise OptionError("--layers needs the photographs and masks; name the folder that was converted by --input.")
     known = load_categories(options.categories).values() if options.categories else ()
     named = layout.categories.values() if layout and layout.categories else ()
     truth = load_truth(options.truth, options.truth_split) if options.truth else None
@@ -129,8 +138,9 @@ def write_report(options: ReportOptions, listener: Listener | None = None) -> Re
     with replacing(page) as temporary, temporary.open("w", encoding="utf-8") as file:
         for part in build_page(f"{_title(options)}: instances", writer.pictures(), writer.table()):
             file.write(part)
+    summary.doubtful = write_doubtful(listed, writer.doubtful, categories)
     summary.size = page.stat().st_size
-    summary.outputs.append(page)
+    summary.outputs += [page, listed]
     summary.seconds = time.perf_counter() - start
     return summary
 
@@ -145,7 +155,7 @@ def _find_input(options: ReportOptions, found: Outputs) -> Layout | None:
     root = options.root
     if root is None and options.images is None and options.masks is None:
         folder = options.found.resolve()
-        if not folder.name.endswith(SUFFIX) or options.layers:
+        if not folder.name.endswith(SUFFIX):
             return None
         name = folder.name[: -len(SUFFIX)]
         root = next((place for place in (folder.parent / name, Path(name)) if name and place.is_dir()), None)
@@ -202,10 +212,11 @@ class _Writer:
         self._table = Table(self.categories, doubt, judged=bool(self.errors))
         self._layers = {"instances"}
         colours = read_colour_table(self.options.colours) if self.options.colours else None
-        self._reader = ImageReader(
-            MaskReader(self.options.background, self.options.ignore, colours),
-            choose_sizes(len(lists), self.options.embed),
-        )
+        masks = MaskReader(self.options.background, self.options.ignore, colours)
+        sizes = choose_sizes(len(lists), self.options.embed)
+        self._reader = ImageReader(masks, sizes)
+        self._fields = FieldReader(self.options, self.categories, masks, sizes.grid) if self.options.layers else None
+        self.doubtful: list[Row] = []
 
     def pictures(self) -> Iterator[dict[str, Any]]:
         """Yield pictures and maps image by image, and fill the table on the way."""
@@ -231,12 +242,22 @@ class _Writer:
         self.summary.problems += seen.problems
         for category in seen.content.get("mask", {}).get("c", ()):
             self._table.place(category)
-        seconds = output.seconds if seen.seconds is None else seen.seconds
+        doubts = instance_doubts(output.instances, self.categories, by_evidence=self._by_evidence)
+        fields = self._fields.read(seen.pair) if self._fields and seen.pair and not seen.problems else Fields()
+        if fields.problem is not None:
+            self.summary.problems.append(fields.problem)
+        seen.content.update(fields.content)
+        self._layers |= set(fields.content)
+        seconds = output.seconds if output.seconds is not None else fields.seconds
+        if seen.labels is not None and self._fields is not None:
+            self.doubtful += by_evidence(seen.stem, fields.decisions, output.instances, seen.labels)
+        elif seen.labels is not None and self._table.doubt:
+            self.doubtful += by_scores(seen.stem, doubts, output.instances, seen.labels)
         self._table.add(
             seen.stem,
             seen.size,
             output.instances,
-            instance_doubts(output.instances, self.categories, by_evidence=self._by_evidence),
+            doubts,
             seen.colours,
             link=self._link(seen.pair),
             seconds=seconds,
