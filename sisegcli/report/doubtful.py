@@ -71,6 +71,8 @@ def by_evidence(stem: str, decisions: Iterable[Decision], instances: Sequence[In
 
 def by_scores(stem: str, doubts: Sequence[float], instances: Sequence[Instance], labels: Labels) -> list[Row]:
     """List touching instances of one category that are both doubtful."""
+    if sum(doubt >= LEAST for doubt in doubts) < 2:
+        return []
     found: list[Row] = []
     for a, b in _touching(labels):
         one, other = instances[a - 1], instances[b - 1]
@@ -97,8 +99,8 @@ def _touching(labels: Labels) -> list[tuple[int, int]]:
     pairs: set[tuple[int, int]] = set()
     for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
         border = (a != b) & (a > 0) & (b > 0)
-        edges = np.unique(np.sort(np.stack((a[border], b[border])), axis=0), axis=1)
-        pairs |= {(int(low), int(high)) for low, high in edges.T}
+        low, high = np.minimum(a[border], b[border]), np.maximum(a[border], b[border])
+        pairs.update((int(code) >> 32, int(code) & 0xFFFFFFFF) for code in np.unique(low.astype(np.int64) << 32 | high))
     return sorted(pairs)
 
 
