@@ -18,7 +18,7 @@ SHOWN = 12
 
 
 def draw_legend(
-    instances: Sequence[Instance], colours: NDArray[np.uint8], categories: Categories, width: int
+    instances: Sequence[Instance], colours: NDArray[np.uint8], categories: Categories, width: int, size: int
 ) -> NDArray[np.uint8]:
     """Draw a legend.
 
@@ -32,13 +32,14 @@ def draw_legend(
         Names.
     width : int
         Width of the strip, in pixels; entries that do not fit side by side go to the next row.
+    size : int
+        Size of the writing, in pixels.
 
     Returns
     -------
     (h, width, 3) array of uint8
         h is 0 where there are no instances, or the strip is too narrow for any writing.
     """
-    size = max(11, round(width / 48))
     font = ImageFont.load_default(size)
     swatch, gap, row = round(size * 0.85), round(size * 0.3), round(size * 1.75)
     groups: dict[int, list[tuple[int, int, int]]] = {}
@@ -51,7 +52,7 @@ def draw_legend(
     places: list[tuple[int, int, str, list[tuple[int, int, int]]]] = []
     x, y = size, 0
     for category, found in sorted(groups.items(), key=lambda group: -len(group[1])):
-        text = categories.name(category) + (f" × {len(found)}" if len(found) > 1 else "")
+        text = categories.name(category) + (f" ({len(found)})" if len(found) > 1 else "")
         shown = list(dict.fromkeys(found))[:SHOWN]
         wide = len(shown) * (swatch + gap) + round(measure.textlength(text, font=font)) + 2 * size
         if x > size and x + wide - size > width:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
 from sisegcli.categories import Categories
@@ -41,6 +41,9 @@ PALETTE = np.array(
 
 FILL = 0.34
 """How much of a filled pixel is the instance's colour."""
+
+SMOOTH = 0.6
+"""How much outlines for print are smoothed, in pixels of the image; more, and lines of one pixel vanish."""
 
 PAPER = (24, 26, 32)
 """Colour behind the displacement field and between the panels."""
@@ -95,7 +98,7 @@ def draw_overlay(
         panel = _field_panel(image, displacement, labels, scale)
         picture = np.concatenate((picture, gap, panel), axis=1)
     if legend:
-        strip = draw_legend(instances, colours[1:], categories, picture.shape[1])
+        strip = draw_legend(instances, colours[1:], categories, picture.shape[1], _font_size(labels))
         picture = np.concatenate((picture, strip), axis=0)
     return picture
 
@@ -141,7 +144,8 @@ def _smooth_labels(labels: Labels, scale: int) -> Labels:
             min(n, (n if s.stop is None else s.stop) + 2) for s, n in zip(place, labels.shape, strict=True)
         )
         part = Image.fromarray(np.where(labels[top:bottom, left:right] == label, 255, 0).astype(np.uint8))
-        share = np.asarray(part.resize(((right - left) * scale, (bottom - top) * scale), Image.Resampling.BICUBIC))
+        part = part.resize(((right - left) * scale, (bottom - top) * scale), Image.Resampling.BICUBIC)
+        share = np.asarray(part.filter(ImageFilter.GaussianBlur(SMOOTH * scale)))
         window = np.s_[top * scale : bottom * scale, left * scale : right * scale]
         more = share > best[window]
         found[window][more] = label
@@ -211,7 +215,7 @@ def _write_names(
     """Write the category and score of each instance on a tag of its colour; names that find no room are left out."""
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
-    size = max(11, round(max(labels.shape) / 40))
+    size = _font_size(labels)
     font = ImageFont.load_default(size)
     taken = np.zeros(labels.shape, bool)
     middles = _middles(labels, len(instances))
@@ -234,6 +238,10 @@ def _write_names(
             draw.text(centre, text, fill=(16, 16, 20) if bright else (255, 255, 255), font=font, anchor="mm")
             break
     return np.asarray(canvas)
+
+
+def _font_size(labels: Labels) -> int:
+    return max(11, round(max(labels.shape) / 40))
 
 
 def _middles(labels: Labels, count: int) -> list[tuple[int, int]]:
