@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from typing import Any
@@ -38,11 +39,10 @@ def build_page(title: str, pictures: Iterable[Any], table: Iterable[Any]) -> Ite
     """
     script = '"use strict";\n' + "\n".join(_part(name) for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    frame = _part("frame.html")
-    for name, content in {"TITLE": html.escape(title), "DIGEST": digest, "STYLE": _part("style.css")}.items():
-        frame = frame.replace(f"{{{{{name}}}}}", content)
-    before, after = frame.split("{{DATA}}")
-    yield before
+    contents = {"TITLE": html.escape(title), "DIGEST": digest, "STYLE": _part("style.css")}
+    before, after = _part("frame.html").split("{{DATA}}")
+    # In one go, so that what is filled in is never looked at again.
+    yield re.sub(r"\{\{(\w+)\}\}", lambda place: contents[place[1]], before)
     chunk: list[Any] = []
     number = 0
     for entry in pictures:
