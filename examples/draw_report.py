@@ -28,7 +28,8 @@ def photograph(page: Path, size: tuple[int, int], chromium: str = "chromium") ->
         options += [f"--window-size={size[1]},{size[0]}", "--virtual-time-budget=8000", f"--screenshot={picture}"]
         subprocess.run([chromium, *options, page.resolve().as_uri()], check=True, capture_output=True)
         with Image.open(picture) as opened:
-            return opened.convert("RGB")
+            shown: Image.Image = opened.convert("RGB")
+        return shown
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -109,7 +109,7 @@ def _compose(image: Picture, labels: Labels, colours: Picture, line: int) -> Pic
     edge = _edges(labels, line) & inside
     halo = _edges(labels, max(1, line // 2)) & ~inside
 
-    picture = image.copy()
+    picture: Picture = image.copy()
     picture[halo] //= 2
     filled = inside & ~edge
     picture[filled] = (image[filled] * (1 - FILL) + colours[labels[filled]] * FILL).astype(np.uint8)
@@ -241,7 +241,8 @@ def _write_names(
 
 
 def _font_size(labels: Labels) -> int:
-    return max(11, round(max(labels.shape) / 40))
+    height, width = labels.shape
+    return max(11, round(max(height, width) / 40))
 
 
 def _middles(labels: Labels, count: int) -> list[tuple[int, int]]:

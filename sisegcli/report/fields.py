@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from sisegcli.data.layouts import Pair, Problem
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError
 from sisegcli.formats.colour_wheel import flow_colours
+from sisegcli.formats.overlay import PAPER
+from sisegcli.grid import sample_cells
+from sisegcli.grouping.options import Edges
 from sisegcli.instances import Decision
 from sisegcli.report.maps import jpeg, shrink
 from sisegcli.report.options import ReportOptions
@@ -56,8 +59,8 @@ class FieldReader:
         self._segmenter = Segmenter(
             options.weights,
             device=options.device,
-            edges=options.edges,
-            categories=categories,  # type: ignore[arg-type]
+            edges=cast(Edges, options.edges),
+            categories=categories,
         )
         self._limit = self._segmenter.tiling().limit
         self._masks, self._side = masks, side
@@ -78,7 +81,10 @@ class FieldReader:
         seconds = time.perf_counter() - start
         content = {}
         if found.displacement is not None:
-            content["displacement"] = jpeg(shrink(flow_colours(found.displacement), self._side))
+            inside = sample_cells(sample.mask) >= 0  # elsewhere vectors have no meaning
+            colours = flow_colours(found.displacement, inside)
+            colours[~inside] = PAPER
+            content["displacement"] = jpeg(shrink(colours, self._side))
         if found.boundary is not None:
             grey = np.rint(255 * np.clip(found.boundary, 0, 1)).astype(np.uint8)
             content["boundary"] = jpeg(shrink(np.repeat(grey[..., None], 3, axis=2), self._side))

@@ -149,5 +149,6 @@ function drawFigures(shown) {
     const text = `How many instances of a score are right (an IoU of 0.5): ${right.toLocaleString("en")} of ${judged.toLocaleString("en")}. Mean gap (ECE): ${percent(error)}. Grey: how many have the score.`;
     panels.push(panel("Calibration", text, picture));
   }
+  if (table.notes.length) panels.push(panel("Notes", "", make("ul", {}, ...table.notes.map((note) => make("li", {}, note))), true));
   byId("view-figures").replaceChildren(make("div", { class: "figures" }, ...panels));
 }

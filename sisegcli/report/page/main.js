@@ -152,5 +152,6 @@ document.addEventListener("keydown", (event) => {
 
 if (window.matchMedia("(max-width: 760px)").matches) byId("filters").open = false;
 refresh();
+if (typeof DecompressionStream === "undefined") byId("shown").textContent = "This browser is too old to unpack masks and instances.";
 field.focus();
 document.documentElement.dataset.ready = "true";
