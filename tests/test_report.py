@@ -31,7 +31,7 @@ from sisegcli.grouping.scores import score_instances
 from sisegcli.instances import Decision, Instance, instances_from_labels, labels_from_instances
 from sisegcli.methods import ComponentsMethod
 from sisegcli.report.budget import GRIDS, SIDES, choose_sizes
-from sisegcli.report.doubt import image_doubt, instance_doubts, scores_by_evidence, scores_by_size
+from sisegcli.report.doubt import cut_doubts, image_doubt, instance_doubts, scores_by_evidence, scores_by_size
 from sisegcli.report.doubtful import by_evidence, by_scores
 from sisegcli.report.errors import RIGHT, SPURIOUS, find_errors
 from sisegcli.report.maps import grid_of, label_map, pack, small_picture
@@ -44,26 +44,26 @@ CATEGORY_OF = {1: 5, 2: 5, 3: 6}
 # Doubt
 
 
-def test_the_doubt_is_what_the_network_saw() -> None:
+def test_doubts_of_cuts_are_what_the_network_saw() -> None:
     seen = {1: 0.9, 2: 0.4, 3: 0.7}
     instances = instances_from_labels(LABELS, CATEGORY_OF, score_instances(LABELS, CATEGORY_OF, seen))
-    assert instance_doubts(instances, Categories(), by_evidence=True) == pytest.approx([0.1, 0.6, 0.3])
+    assert cut_doubts(instances, Categories()) == pytest.approx([0.1, 0.6, 0.3])
     assert scores_by_evidence([instances], Categories()) and not scores_by_size([instances])
-    assert image_doubt(instances, [0.1, 0.6, 0.3]) == 0.6
 
 
-def test_stuff_is_never_doubtful() -> None:
+def test_stuff_is_never_cut() -> None:
     categories = Categories([Category(5, "sky", isthing=False)])
     scores = score_instances(LABELS, CATEGORY_OF, {1: 1.0, 2: 1.0, 3: 0.5}, stuff={5})
     instances = instances_from_labels(LABELS, CATEGORY_OF, scores)
-    assert instance_doubts(instances, categories, by_evidence=True) == pytest.approx([0, 0, 0.5])
+    assert cut_doubts(instances, categories) == pytest.approx([0, 0, 0.5])
     assert scores_by_evidence([instances], categories)
 
 
 def test_scores_of_others_are_taken_at_their_word() -> None:
     instances = instances_from_labels(LABELS, CATEGORY_OF, {1: 0.9, 2: 0.8, 3: 0.3})
     assert not scores_by_evidence([instances], Categories())
-    assert instance_doubts(instances, Categories(), by_evidence=False) == pytest.approx([0.1, 0.2, 0.7])
+    assert instance_doubts(instances) == pytest.approx([0.1, 0.2, 0.7])
+    assert image_doubt(instance_doubts(instances)) == pytest.approx(1 - 0.9 * 0.8 * 0.3)
 
 
 def test_scores_by_size_alone_tell_no_doubt() -> None:
@@ -71,15 +71,6 @@ def test_scores_by_size_alone_tell_no_doubt() -> None:
     assert scores_by_size([found.instances])
     assert scores_by_size([[]])
     assert scores_by_size([instances_from_labels(LABELS, CATEGORY_OF)])  # all have 1
-
-
-def test_crumbs_count_only_where_there_is_nothing_else() -> None:
-    labels = np.zeros((100, 100), np.int32)
-    labels[:50], labels[99, 99] = 1, 2
-    large, crumb = instances_from_labels(labels, {1: 5, 2: 5})
-    assert image_doubt([large, crumb], [0.2, 0.9]) == 0.2
-    assert image_doubt([crumb], [0.9]) == 0.9
-    assert image_doubt([], []) == 0.0
 
 
 # Doubtful decisions
@@ -152,7 +143,7 @@ def test_truth_of_other_images_or_sizes_is_refused() -> None:
 
 @given(
     arrays.arrays(
-        np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.sampled_from([0, 1, 2, 300])
+        np.int32, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.sampled_from([0, 1, 2, 300, 70_000])
     ),
 )
 def test_maps_read_back(labels: np.ndarray) -> None:
@@ -284,7 +275,7 @@ def test_a_report_beside_its_outputs(converted: Path) -> None:
     table = table_of(converted / "set-instances/report.html")
     assert table["images"]["stem"] == ["a", "b"]
     assert table["images"]["link"][0] == "../set/JPEGImages/a.jpg"
-    assert table["images"]["doubt"] == [0.7, 0.7]
+    assert table["images"]["doubt"] == pytest.approx([1 - 0.2 * 0.15 * 0.9] * 2)
     assert [category["name"] for category in table["categories"]] == ["cat", "dog"]
     assert table["instances"]["right"] == [1] * 6
     rows = list(csv.DictReader((converted / "set-instances/doubtful.csv").read_text().splitlines()))

@@ -97,7 +97,7 @@ def pixels(browser: Chromium) -> np.ndarray:
 
 def test_all_images_are_there_the_most_doubtful_first(browser: Chromium) -> None:
     assert text(browser, "#shown") == "4 images · 6 instances"
-    assert cards(browser)[0] == "c" and sorted(cards(browser)) == ["a", "b", "c", "d"]
+    assert cards(browser) == ["c", "a", "b", "d"]
     assert browser.run("[...document.querySelectorAll('#layers button')].map((b) => b.textContent)") == [
         "Image",
         "Mask",
@@ -142,8 +142,8 @@ def test_filters_by_click_and_by_typing(browser: Chromium) -> None:
     browser.press("z")
     assert cards(browser) == [] and browser.run("!document.querySelector('#nothing').hidden")
     browser.click("#reset")
-    browser.run("byId('doubt').value = 50; byId('doubt').dispatchEvent(new Event('input'))")
-    assert cards(browser) == browser.run("chosenImages().map((image) => images.stem[image])") == ["c"]
+    browser.run("byId('doubt').value = 80; byId('doubt').dispatchEvent(new Event('input'))")
+    assert cards(browser) == ["c", "a"]
 
 
 @pytest.mark.parametrize(
@@ -209,16 +209,14 @@ def test_a_narrow_window_keeps_everything_in_sight(browser: Chromium) -> None:
 
 
 def test_ten_thousand_images_are_few_elements(tmp_path: Path) -> None:
-    writer = CocoWriter(tmp_path / "many", Categories([Category(1, "cat"), Category(2, "dog")]))
-    halves = [Instance.from_mask(squares((5, 5, 20, 20 + n)) > 0, 1 + n % 2, 0.2 + n / 20) for n in range(10)]
-    for number in range(10_000):
-        found = [halves[number % 10], halves[(number + 3) % 10]]
-        writer.add(ImageResult(f"n{number:05}", Path(f"n{number:05}.jpg"), SIZE, found))
-    writer.close()
-    page = write_report(ReportOptions(tmp_path / "many")).page
     with Chromium() as browser:
-        browser.open(page)
-        assert text(browser, "#shown") == "10,000 images · 20,000 instances"
+        writer = CocoWriter(tmp_path / "many", Categories([Category(1, "cat"), Category(2, "dog")]))
+        found = [Instance.from_mask(squares((5, 5, 20, 20 + n)) > 0, 1 + n % 2, 0.2 + n / 20) for n in range(10)]
+        for number in range(10_000):
+            writer.add(ImageResult(f"n{number:05}", Path(f"n{number:05}.jpg"), SIZE, [found[number % 10]]))
+        writer.close()
+        browser.open(write_report(ReportOptions(tmp_path / "many")).page)
+        assert text(browser, "#shown") == "10,000 images · 10,000 instances"
         browser.run("field.scrollTop = field.scrollHeight")
         browser.wait("gallery.cards.has(gallery.shown.at(-1))")
         assert browser.run("document.querySelectorAll('.card').length") < 100
@@ -228,5 +226,5 @@ def test_ten_thousand_images_are_few_elements(tmp_path: Path) -> None:
         assert cards(browser) == ["n09999"]
         browser.press("Escape")
         browser.press("f")
-        assert "10" in text(browser, "#view-figures")
+        assert "dog" in text(browser, "#view-figures table")
         assert browser.complaints == []

@@ -241,8 +241,7 @@ def _write_names(
 
 
 def _font_size(labels: Labels) -> int:
-    height, width = labels.shape
-    return max(11, round(max(height, width) / 40))
+    return max(11, round(max(map(int, labels.shape)) / 40))
 
 
 def _middles(labels: Labels, count: int) -> list[tuple[int, int]]:

@@ -1,20 +1,23 @@
-"""How doubtful instances and images are, from scores alone.
+"""How doubtful instances, images and cuts are, from scores alone.
 
-The score of an instance that the network's method found is its share of its category's pixels, times a factor for its
-size, times what the network saw: the evidence for its borders and the agreement of its outline with the boundary map
-(`sisegcli.grouping.scores`). Share and size are known from the instances themselves, so
+- The doubt of an **instance** is 1 − score.
+- The doubt of an **image** is 1 − the product of its scores: how likely one of its instances is wrong, were scores
+  probabilities and mistakes independent. They are neither, but images with errors do come first.
+- The doubt of a **cut** is something else: members of a crowd have low scores, however clear the borders between them
+  are. The score of an instance that the network's method found is its share of its category's pixels, times a factor
+  for its size, times what the network saw, the evidence for its borders and the agreement of its outline with the
+  boundary map (`sisegcli.grouping.scores`). Share and size are known from the instances themselves, so
 
-    doubt of an instance = 1 − score / (share · √min(1, area / 2 % of the image))
+      doubt of the cuts around an instance = 1 − score / (share · √min(1, area / 2 % of the image))
 
-is what the network saw alone, in [0, 1]; stuff has none. Scores of other programs are taken as they are: 1 − score.
+  is what the network saw alone; stuff is never cut. Scores of other programs are taken as they are: 1 − score.
+
 Scores that say how large an instance is and nothing else, as those of the baselines, give no doubt at all.
-
-The doubt of an image is the largest among its instances; those below 0.1 % of the image count only where there is no
-larger one, as most of them are crumbs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -22,9 +25,6 @@ import numpy as np
 from sisegcli.categories import Categories
 from sisegcli.grouping.scores import size_score
 from sisegcli.instances import Instance
-
-CRUMB = 0.001
-"""Share of the image below which an instance's doubt counts only where there is no larger instance."""
 
 BASELINE_SHARES = (0.25, 1.0)
 """Shares of the image from which scores by size alone are 1: the baselines', and those given to PNGs without scores."""
@@ -55,37 +55,34 @@ def scores_by_evidence(images: Images, categories: Categories) -> bool:
     return True
 
 
-def instance_doubts(instances: Sequence[Instance], categories: Categories, *, by_evidence: bool) -> list[float]:
-    """Return the doubt of each instance of an image, in [0, 1].
+def instance_doubts(instances: Sequence[Instance]) -> list[float]:
+    """Return the doubt of each instance, in [0, 1]."""
+    return [min(max(1 - i.score, 0.0), 1.0) for i in instances]
 
-    Parameters
-    ----------
-    instances : sequence of Instance
-        All instances of the image.
-    categories : Categories
-        Tells which are stuff.
-    by_evidence : bool
-        Whether scores are those of the network's method.
+
+def image_doubt(doubts: Sequence[float]) -> float:
+    """Return the doubt of an image, in [0, 1], from those of its instances.
+
+    >>> image_doubt([0.5, 0.5]), image_doubt([])
+    (0.75, 0.0)
+    """
+    return 1.0 - math.prod(1 - doubt for doubt in doubts)
+
+
+def cut_doubts(instances: Sequence[Instance], categories: Categories) -> list[float]:
+    """Return the doubt of the cuts around each instance of an image, in [0, 1], if scores are the network's method's.
 
     Examples
     --------
-    >>> halves = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool)
-    >>> sure, unsure = (Instance.from_mask(half, 5, score) for half, score in ((halves, 0.5), (~halves, 0.125)))
-    >>> instance_doubts([sure, unsure], Categories(), by_evidence=True)
+    >>> half = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool)
+    >>> sure, unsure = Instance.from_mask(half, 5, score=0.5), Instance.from_mask(~half, 5, score=0.125)
+    >>> cut_doubts([sure, unsure], Categories())
     [0.0, 0.75]
     """
-    if not by_evidence:
-        return [min(max(1 - i.score, 0.0), 1.0) for i in instances]
     return [
         min(max(1 - i.score / max(highest, 1e-9), 0.0), 1.0)
         for i, highest in zip(instances, _highest(instances, categories), strict=True)
     ]
-
-
-def image_doubt(instances: Sequence[Instance], doubts: Sequence[float]) -> float:
-    """Return the doubt of an image, in [0, 1]; see the module."""
-    large = [d for i, d in zip(instances, doubts, strict=True) if i.area >= CRUMB * i.size[0] * i.size[1]]
-    return max(large or doubts, default=0.0)
 
 
 def _highest(instances: Sequence[Instance], categories: Categories) -> list[float]:

@@ -12,8 +12,8 @@ y1, x1, y2, x2            middles of the two parts, in pixels
 ========================  ==========================================================================================
 
 With ``--layers``, these are the network's own decisions, and the doubt is how close the evidence was to the threshold.
-Without, splits are pairs of touching instances of one category with low scores (the smaller doubt of the two, see
-`sisegcli.report.doubt`), and merges are unknown: scores do not tell them.
+Without, splits are pairs of touching instances of one category with doubtful cuts around both (the smaller doubt of the
+two, see `sisegcli.report.doubt`), and merges are unknown: scores do not tell them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def by_evidence(stem: str, decisions: Iterable[Decision], instances: Sequence[In
 
 
 def by_scores(stem: str, doubts: Sequence[float], instances: Sequence[Instance], labels: Labels) -> list[Row]:
-    """List touching instances of one category that are both doubtful."""
+    """List touching instances of one category where the cuts around both are doubtful; see `cut_doubts`."""
     if sum(doubt >= LEAST for doubt in doubts) < 2:
         return []
     found: list[Row] = []

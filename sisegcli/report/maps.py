@@ -87,15 +87,16 @@ def mask_map(mask: NDArray[np.int32], side: int) -> tuple[Labels, list[int]]:
 
 
 def pack(labels: Labels) -> dict[str, Any]:
-    """Pack a map for the page: rows are stored as differences to the row above, in one or two bytes, compressed.
+    """Pack a map for the page: rows as differences to the row above, in one, two or four bytes, compressed.
 
     >>> packed = pack(np.array([[1, 2], [1, 3]], np.int32))
     >>> packed["h"], packed["w"], packed["b"], list(zlib.decompress(base64.b64decode(packed["z"])))
     (2, 2, 1, [1, 2, 0, 1])
     """
-    size = 1 if labels.max(initial=0) < 256 else 2
+    highest = int(labels.max(initial=0))
+    size = 1 if highest < 256 else 2 if highest < 65536 else 4
     above = np.concatenate((np.zeros((1, labels.shape[1]), np.int32), labels[:-1]))
-    rows = (labels - above).astype("<u1" if size == 1 else "<u2")  # wraps round, and back again
+    rows = (labels - above).astype(f"<u{size}")  # wraps round, and back again
     code = base64.b64encode(zlib.compress(rows.tobytes(), 9)).decode()
     return {"h": labels.shape[0], "w": labels.shape[1], "b": size, "z": code}
 

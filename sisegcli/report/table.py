@@ -22,8 +22,8 @@ class Table:
     ----------
     categories : Categories
         Names.
-    doubt : str
-        What doubts come from: ``evidence``, ``score``, or nothing.
+    doubted : bool
+        Whether scores tell doubts.
     judged : bool
         Whether there is ground truth.
     places : dict
@@ -31,7 +31,7 @@ class Table:
     """
 
     categories: Categories
-    doubt: str
+    doubted: bool
     judged: bool
     places: dict[int, int] = field(default_factory=dict)
     images: dict[str, list[Any]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Table:
             "width": size[1],
             "first": len(self.instances.get("score", [])),
             "count": len(instances),
-            "doubt": round(image_doubt(instances, doubts), 4) if self.doubt else 0,
+            "doubt": round(image_doubt(doubts), 4) if self.doubted else 0,
             "link": link or 0,
             "seconds": 0 if seconds is None else round(seconds, 4),
         }
@@ -69,7 +69,7 @@ class Table:
                 "area": i.area,
                 "box": list(i.box),
                 "colour": colours[place],
-                "doubt": round(doubts[place], 4) if self.doubt else 0,
+                "doubt": round(doubts[place], 4) if self.doubted else 0,
             }
             if self.judged:  # -1: not judged, 0: spurious, 1: right
                 row["right"] = errors.verdicts[place] if errors else -1
@@ -98,7 +98,7 @@ class Table:
                 for category, place in self.places.items()
             ],
             "palette": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in PALETTE.tolist()],
-            "doubt": self.doubt,
+            "doubt": self.doubted,
             "judged": self.judged,
             "images": self.images,
             "instances": self.instances,

@@ -20,7 +20,7 @@ from sisegcli.errors import InputError, OptionError
 from sisegcli.evaluation import load_truth
 from sisegcli.formats.files import refuse_existing, replacing
 from sisegcli.report.budget import choose_sizes
-from sisegcli.report.doubt import instance_doubts, scores_by_evidence, scores_by_size
+from sisegcli.report.doubt import cut_doubts, instance_doubts, scores_by_evidence, scores_by_size
 from sisegcli.report.doubtful import Row, by_evidence, by_scores, write_doubtful
 from sisegcli.report.errors import ImageErrors, find_errors
 from sisegcli.report.fields import FieldReader, Fields
@@ -206,10 +206,8 @@ class _Writer:
 
     def __post_init__(self) -> None:
         lists = [output.instances for output in self.found.images.values()]
-        by_evidence = scores_by_evidence(lists, self.categories)
-        doubt = "" if scores_by_size(lists) else "evidence" if by_evidence else "score"
-        self._by_evidence = by_evidence
-        self._table = Table(self.categories, doubt, judged=bool(self.errors))
+        self._by_evidence = scores_by_evidence(lists, self.categories)
+        self._table = Table(self.categories, doubted=not scores_by_size(lists), judged=bool(self.errors))
         self._layers = {"instances"}
         colours = read_colour_table(self.options.colours) if self.options.colours else None
         masks = MaskReader(self.options.background, self.options.ignore, colours)
@@ -242,7 +240,7 @@ class _Writer:
         self.summary.problems += seen.problems
         for category in seen.content.get("mask", {}).get("c", ()):
             self._table.place(category)
-        doubts = instance_doubts(output.instances, self.categories, by_evidence=self._by_evidence)
+        doubts = instance_doubts(output.instances)
         fields = self._fields.read(seen.pair) if self._fields and seen.pair and not seen.problems else Fields()
         if fields.problem is not None:
             self.summary.problems.append(fields.problem)
@@ -251,8 +249,9 @@ class _Writer:
         seconds = output.seconds if output.seconds is not None else fields.seconds
         if seen.labels is not None and self._fields is not None:
             self.doubtful += by_evidence(seen.stem, fields.decisions, output.instances, seen.labels)
-        elif seen.labels is not None and self._table.doubt:
-            self.doubtful += by_scores(seen.stem, doubts, output.instances, seen.labels)
+        elif seen.labels is not None and self._table.doubted:
+            cuts = cut_doubts(output.instances, self.categories) if self._by_evidence else doubts
+            self.doubtful += by_scores(seen.stem, cuts, output.instances, seen.labels)
         self._table.add(
             seen.stem,
             seen.size,

@@ -36,7 +36,7 @@ function bytesOf(text) {
 async function unpack(packed) {
   const stream = new Blob([bytesOf(packed.z)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const buffer = await new Response(stream).arrayBuffer();
-  const labels = packed.b === 1 ? new Uint8Array(buffer) : new Uint16Array(buffer); // little-endian, as all browsers are
+  const labels = new { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[packed.b](buffer); // little-endian, as all browsers are
   for (let i = packed.w; i < labels.length; i++) labels[i] += labels[i - packed.w]; // rows are differences
   return { labels, width: packed.w, height: packed.h, extra: packed.c };
 }

@@ -29,10 +29,11 @@ const faults = table.judged
 
 const faultTotal = (image) => (faults ? ERRORS.reduce((sum, kind) => sum + faults[image][kind], 0) : 0);
 const categoriesIn = images.stem.map((_, image) => new Set(instancesOf(image).map((n) => instances.category[n])));
+const wrong = images.stem.map((_, image) => instancesOf(image).reduce((sum, n) => sum + instances.doubt[n], 0));
 const timed = images.seconds.some((seconds) => seconds > 0);
 
 const SORTS = {
-  doubt: ["most doubtful first", (a, b) => images.doubt[b] - images.doubt[a], Boolean(table.doubt)],
+  doubt: ["most doubtful first", (a, b) => images.doubt[b] - images.doubt[a] || wrong[b] - wrong[a], table.doubt],
   seconds: ["slowest first", (a, b) => images.seconds[b] - images.seconds[a], timed],
   errors: ["most errors first", (a, b) => faultTotal(b) - faultTotal(a), table.judged],
   count: ["most instances first", (a, b) => images.count[b] - images.count[a], true],

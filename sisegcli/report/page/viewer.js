@@ -1,6 +1,7 @@
 // One image, as large as the window: its layers, its instances, its errors.
 
 const viewer = { only: -1, pinned: -1, place: null, turn: 0 };
+const ROWS = 300; // instances in the list
 const dialog = byId("viewer");
 const stage = byId("canvas");
 
@@ -42,7 +43,9 @@ function showImage() {
     else facts.push(fact("No errors"));
   }
   byId("facts").replaceChildren(...facts);
-  byId("instances").replaceChildren(...instancesOf(image).map((n, place) => instanceRow(n, place + 1)));
+  const mine = instancesOf(image);
+  byId("instances").replaceChildren(...mine.slice(0, ROWS).map((n, place) => instanceRow(n, place + 1)));
+  if (mine.length > ROWS) byId("instances").append(make("p", { class: "quiet" }, `… and ${amount(mine.length - ROWS, "instance")} with lower scores`));
   drawStage();
 }
 
@@ -50,7 +53,6 @@ function instanceRow(n, label) {
   const tags = [];
   if (table.judged && instances.right[n] === 0) tags.push(make("span", { class: "tag bad" }, "spurious"));
   if (table.judged && instances.merged[n]) tags.push(make("span", { class: "tag bad" }, "merged"));
-  if (table.doubt && instances.doubt[n] >= 0.5) tags.push(make("span", { class: "tag" }, `doubt ${percent(instances.doubt[n])}`));
   return make(
     "button",
     {
@@ -70,7 +72,7 @@ function instanceRow(n, label) {
 
 function light(label) {
   viewer.only = label;
-  for (const row of byId("instances").children) row.setAttribute("aria-pressed", Number(row.dataset.label) === viewer.pinned);
+  for (const row of byId("instances").querySelectorAll(".row")) row.setAttribute("aria-pressed", Number(row.dataset.label) === viewer.pinned);
   drawStage();
 }
 
@@ -192,8 +194,7 @@ stage.addEventListener("mousemove", async (event) => {
     hint.textContent = label === 1 ? "ignored" : categories[placeOfCategory.get(map.extra[label - 2])].name;
   } else {
     const n = images.first[image] + label - 1;
-    const doubt = table.doubt ? ` · doubt ${percent(instances.doubt[n])}` : "";
-    hint.textContent = `${categories[instances.category[n]].name} · ${instances.score[n].toFixed(3)}${doubt} · ${instances.area[n].toLocaleString("en")} pixels`;
+    hint.textContent = `${categories[instances.category[n]].name} · ${instances.score[n].toFixed(3)} · ${instances.area[n].toLocaleString("en")} pixels`;
   }
   hint.hidden = false;
   hint.style.left = `${Math.min(event.offsetX + 14, stage.clientWidth - hint.offsetWidth - 6)}px`;
