@@ -88,6 +88,26 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """A cut between two pieces of a region, kept or given up.
+
+    Attributes
+    ----------
+    kept : bool
+        Whether the pieces stayed two objects.
+    doubt : float
+        How close it was, in [0, 1]: 1 for evidence right at the threshold, 0 for none at all, or for certainty.
+    first, second : tuple of float
+        Middles of both pieces (y, x), in pixels.
+    """
+
+    kept: bool
+    doubt: float
+    first: tuple[float, float]
+    second: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Segmentation:
     """What a method makes of one image: its instances, and what they came from where a network saw it.
 
@@ -101,6 +121,8 @@ class Segmentation:
         Each pixel's offset (y, x) to the centre of its object, in pixels of the stride-4 grid.
     boundary : (h, w) array of float32, optional
         Probability of an object boundary, on the stride-4 grid.
+    decisions : tuple of Decision
+        Cuts that were decided on evidence.
     """
 
     instances: list[Instance]
@@ -108,6 +130,7 @@ class Segmentation:
     removed_pixels: int = 0
     displacement: Floats | None = None
     boundary: Floats | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
 def instances_from_labels(

@@ -26,7 +26,7 @@ from sisegcli.grouping.outlines import Draw, Look, looks_rough
 from sisegcli.grouping.prompts import Ask, Prompt
 from sisegcli.grouping.scores import size_score
 from sisegcli.grouping.wholeness import Judge, Shape
-from sisegcli.instances import Instance, Segmentation, instances_from_labels
+from sisegcli.instances import Decision, Instance, Segmentation, instances_from_labels
 from sisegcli.network.asking import Asker, Drawer, Jury
 from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
 from sisegcli.network.fusing import fused
@@ -281,13 +281,14 @@ class Segmenter:
             stuff=self.stuff,
         )
         labels = found.labels
+        decisions = _in_pixels(found.decisions, labels.shape, size)
         if labels.shape != size:
             labels, displacement, boundary = _shrink(labels, displacement, boundary, size)
         instances = instances_from_labels(labels, found.categories, found.scores)
         kept = [i for i in instances if i.area >= self.min_area and i.score >= self.min_score]
         kept.sort(key=lambda i: -i.score)
         gone = sum(i.area for i in instances) - sum(i.area for i in kept)
-        return Segmentation(kept, len(instances) - len(kept), gone, displacement, boundary)
+        return Segmentation(kept, len(instances) - len(kept), gone, displacement, boundary, decisions)
 
 
 class Eyes(NamedTuple):
@@ -301,6 +302,16 @@ class Eyes(NamedTuple):
 def _enlarge(pixels: NDArray[Any], factor: float, method: Image.Resampling) -> NDArray[Any]:
     height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
     return np.array(Image.fromarray(pixels).resize((width, height), method))
+
+
+def _in_pixels(decisions: Sequence[Decision], seen: tuple[int, ...], size: tuple[int, int]) -> tuple[Decision, ...]:
+    """Turn the places of decisions from cells of what the network saw into pixels of the image."""
+    down, across = (STRIDE * n / m for n, m in zip(size, seen, strict=True))
+
+    def place(cell: tuple[float, float]) -> tuple[float, float]:
+        return (cell[0] + 0.5) * down, (cell[1] + 0.5) * across
+
+    return tuple(replace(d, first=place(d.first), second=place(d.second)) for d in decisions)
 
 
 def _shrink(

@@ -20,7 +20,7 @@ def test_version():
 
 
 @pytest.mark.parametrize("name", ["-h", "--help"])
-@pytest.mark.parametrize("command", [[], ["convert"], ["train"], ["evaluate"]])
+@pytest.mark.parametrize("command", [[], ["convert"], ["train"], ["evaluate"], ["report"], ["preview"]])
 def test_help_works_everywhere(command, name):
     result = invoke(*command, name)
     assert result.exit_code == 0
@@ -29,7 +29,7 @@ def test_help_works_everywhere(command, name):
 
 def test_no_arguments_show_the_help():
     result = invoke()
-    for command in ("convert", "train", "evaluate"):
+    for command in ("convert", "train", "evaluate", "report", "preview"):
         assert command in result.output
 
 
@@ -71,7 +71,9 @@ def test_an_unknown_option_is_a_usage_error():
     assert "No such option" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"], ["train", "-h"], ["evaluate", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["convert", "--help"], ["train", "-h"], ["evaluate", "-h"], ["report", "-h"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     script = (
         "import sys\nfrom sisegcli.cli import app\n"

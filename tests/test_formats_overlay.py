@@ -11,7 +11,16 @@ from hypothesis.extra import numpy as arrays
 from sisegcli.categories import Categories, Category
 from sisegcli.formats import WRITERS
 from sisegcli.formats.colour_wheel import WHEEL
-from sisegcli.formats.overlay import FILL, PALETTE, _edges, choose_colours, draw_overlay, flow_colours
+from sisegcli.formats.legend import draw_legend
+from sisegcli.formats.overlay import (
+    FILL,
+    PALETTE,
+    _edges,
+    _smooth_labels,
+    choose_colours,
+    draw_overlay,
+    flow_colours,
+)
 from sisegcli.instances import instances_from_labels
 
 
@@ -155,3 +164,54 @@ def test_the_table_of_writers(tmp_path: Path):
         writer = make(tmp_path, Categories(), polygons=True, overwrite=False)
         writer.close()
         assert all(path.parent == tmp_path for path in writer.paths)
+
+
+def test_pictures_for_print_are_the_same_enlarged():
+    labels = np.zeros((40, 60), int)
+    labels[10:30, 5:30] = 1
+    labels[10:30, 30:55] = 2
+    before = grey(labels.shape)
+    picture = draw_overlay(before, instances_of(labels), scale=3)
+    assert picture.shape == (120, 180, 3)
+    fills = [(100 * (1 - FILL) + PALETTE[n] * FILL).astype(int) for n in (0, 1)]
+    for x, fill in ((35, fills[0]), (150, fills[1])):
+        assert abs(picture[85, x].astype(int) - fill).max() <= 3  # below the names
+    assert (picture[2, 2] == 100).all() and (picture[118, 178] == 100).all()
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_smooth_labels_keep_lines_of_one_pixel_and_neighbours(scale):
+    labels = np.zeros((20, 20), np.int32)
+    labels[3:17, 4] = 1
+    labels[3:17, 8:12] = 2
+    labels[3:17, 12:16] = 3
+    smooth = _smooth_labels(labels, scale)
+    assert smooth.shape == (20 * scale, 20 * scale)
+    middle = smooth[10 * scale]
+    assert set(middle.tolist()) == {0, 1, 2, 3}
+    assert abs(np.count_nonzero(middle == 1) - scale) <= 1
+    assert abs(int(np.flatnonzero(middle == 3)[0]) - 12 * scale) <= 1
+    assert not (middle[9 * scale : 15 * scale] == 0).any()  # no gap between neighbours
+
+
+def test_a_legend_lists_categories_with_their_colours():
+    labels = np.zeros((80, 200), int)
+    labels[10:70, 10:60], labels[10:70, 80:120] = 1, 2
+    instances = instances_from_labels(labels, {1: 15, 2: 8})
+    names = Categories([Category(15, "person"), Category(8, "cat")])
+    plain = draw_overlay(grey(labels.shape), instances, categories=names)
+    picture = draw_overlay(grey(labels.shape), instances, categories=names, legend=True)
+    np.testing.assert_array_equal(picture[:80], plain)
+    strip = picture[80:]
+    assert strip.shape[0] > 15
+    first, second = (np.flatnonzero((strip == PALETTE[n]).all(axis=2).any(axis=0)) for n in (0, 1))
+    assert 0 < first.max() < second.min()
+    assert draw_overlay(grey(labels.shape), [], legend=True).shape == (80, 200, 3)
+
+
+def test_many_categories_take_several_rows():
+    instances = instances_from_labels(np.arange(1, 31)[None].repeat(4, axis=0), {n: n for n in range(1, 31)})
+    colours = np.tile(PALETTE, (3, 1))[:30]
+    one, many = (draw_legend(instances[:count], colours[:count], Categories(), 300, 12) for count in (1, 30))
+    assert many.shape[0] > 4 * one.shape[0] and many.shape[1] == 300
+    assert draw_legend(instances, colours, Categories(), 30, 12).shape == (0, 30, 3)

@@ -429,3 +429,30 @@ def test_nothing_to_decide():
     pieces = describe(nothing, nothing, nothing - 1, np.zeros((3, 4, 2), np.float32))
     owner, weakest = settle(pieces, np.zeros((3, 4), np.float32))
     assert (owner.tolist(), weakest.tolist()) == ([0], [1])
+
+
+@pytest.mark.parametrize(("strength", "kept"), [(1.0, True), (0.2, False)])
+def test_decisions_are_told_with_their_doubt_and_places(strength, kept):
+    pieces = blocks(votes_meet=False)
+    found = []
+    boundary = np.full(pieces.labels.shape, strength, np.float32)
+    decide(pieces, boundary, cut=CUT, join=0.5, join_size=1.0, decisions=found)
+    [decision] = found
+    proof = cut_evidence(strength, 10.0, 0.0)
+    assert decision.kept is kept
+    assert decision.doubt == pytest.approx((1 - proof) / (1 - CUT) if kept else proof / CUT, rel=1e-3)
+    assert (decision.first, decision.second) == ((4.5, 4.5), (4.5, 14.5))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_telling_decisions_changes_none(seed):
+    pieces, boundary, _ = random_case(seed)
+    pairs = random_pairs(pieces, seed)
+    told = []
+    for one, other in zip(
+        settle(pieces, boundary, pairs=pairs),
+        decide(pieces, boundary, cut=CUT, join=0.5, join_size=1.0, pairs=pairs, decisions=told),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert all(0 <= decision.doubt <= 1 for decision in told)

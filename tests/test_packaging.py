@@ -11,6 +11,7 @@ import pytest
 
 import sisegcli
 from sisegcli.data.category_lists import BUILTIN
+from sisegcli.report.page import SCRIPTS
 from sisegcli.shipped import weights_folder
 
 if sys.version_info >= (3, 11):
@@ -45,6 +46,7 @@ def test_data_files_lie_inside_the_package() -> None:
     package = resources.files("sisegcli")
     assert (package / "py.typed").is_file()
     assert {f"{name}.csv" for name in BUILTIN} <= {path.name for path in (package / "data/lists").iterdir()}
+    assert {"frame.html", "style.css", *SCRIPTS} <= {path.name for path in (package / "report/page").iterdir()}
 
 
 def test_the_licence_is_named_and_there(project: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ from sisegcli.cli.convert import convert
 from sisegcli.cli.evaluate import evaluate
 from sisegcli.cli.merge import merge
 from sisegcli.cli.options import INTERRUPTED
+from sisegcli.cli.preview import preview
+from sisegcli.cli.report import report
 from sisegcli.cli.train import train
 from sisegcli.errors import SisegError
 
@@ -59,7 +61,7 @@ def _options(
     pass
 
 
-for _command in (convert, merge, train, evaluate):
+for _command in (convert, merge, train, evaluate, report, preview):
     app.command(context_settings=HELP_NAMES)(_command)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
@@ -21,6 +21,9 @@ from sisegcli.data.layouts import Layout, Problem
 from sisegcli.running.listener import Listener
 from sisegcli.running.merge import MergeSummary
 from sisegcli.running.summary import Summary
+
+if TYPE_CHECKING:
+    from sisegcli.report import ReportSummary
 
 SHOWN_PROBLEMS = 20
 """Problems listed in full; the rest are counted."""
@@ -77,6 +80,19 @@ class Console:
             self.tell(f"Written: {path}")
         self._list(summary.problems)
 
+    def show_report(self, summary: ReportSummary) -> None:
+        """Print what a report holds."""
+        if self.as_json:
+            self.print_json(summary.to_json())
+            return
+        self.tell(
+            f"{count(summary.images, 'image')} with {count(summary.instances, 'instance')}, layers "
+            f"{', '.join(summary.layers)}: {summary.size / 1e6:.1f} MB."
+        )
+        for path in summary.outputs:
+            self.tell(f"Written: {path}")
+        self._list(summary.problems)
+
     def _list(self, problems: Sequence[Problem]) -> None:
         if problems:
             self.say(f"{count(len(problems), 'problem')}:")
@@ -99,10 +115,10 @@ class _Speed(TextColumn):
 class ConvertProgress(Listener):
     """A bar with images per second on a terminal; elsewhere a line now and then."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, what: str = "Converting") -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("Converting"),
+            TextColumn(what),
             BarColumn(),
             MofNCompleteColumn(),
             _Speed(),

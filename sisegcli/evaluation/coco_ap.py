@@ -6,7 +6,8 @@ import contextlib
 import io
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,27 @@ STANDARD_DETS = 100
 
 AREAS = ("all", "small", "medium", "large")
 """Ranges of area; small ends at 32² and medium at 96² pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What one image and category has without a partner, in the order of its `Match`.
+
+    Attributes
+    ----------
+    image, category : int
+        Place of the image in the ground truth, and category id.
+    missed : (G + C,) array of bool
+        True objects without a prediction; crowds never are.
+    spurious, ignored : (D,) arrays of bool
+        Predictions without an object; those in crowds are ignored instead.
+    """
+
+    image: int
+    category: int
+    missed: NDArray[np.bool_]
+    spurious: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
 
 
 class CocoEvaluation:
@@ -71,14 +93,21 @@ class CocoEvaluation:
     def unmatched(self) -> dict[int, tuple[int, int]]:
         """Count the missed objects and the spurious predictions of each category, matched greedily at IoU 0.5."""
         counts = dict.fromkeys(self.categories, (0, 0))
+        for found in self.pairings():
+            missed, spurious = counts[found.category]
+            counts[found.category] = missed + int(found.missed.sum()), spurious + int(found.spurious.sum())
+        return counts
+
+    def pairings(self) -> Iterator[Pairing]:
+        """Yield what is missed and what is spurious in each image and category, matched greedily at IoU 0.5."""
         for found in self._coco.evalImgs:
             if found is None or found["aRng"] != self._coco.params.areaRng[0]:
                 continue
-            missed, spurious = counts[found["category_id"]]
-            missed += int(((found["gtMatches"][0] == 0) & (found["gtIgnore"] == 0)).sum())
-            spurious += int(((found["dtMatches"][0] == 0) & ~found["dtIgnore"][0]).sum())
-            counts[found["category_id"]] = missed, spurious
-        return counts
+            # pycocotools sorts crowds to the end, where matches have them already, and scores that are sorted.
+            missed = (np.asarray(found["gtMatches"][0]) == 0) & (np.asarray(found["gtIgnore"]) == 0)
+            ignored = np.asarray(found["dtIgnore"][0], bool)
+            spurious = (np.asarray(found["dtMatches"][0]) == 0) & ~ignored
+            yield Pairing(found["image_id"], found["category_id"], missed, spurious, ignored)
 
 
 class _KnownOverlaps(COCOeval):  # type: ignore[misc]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sisegcli.evaluation.matching import Match
+from sisegcli.instances import Bool
 
 PIECE_INSIDE = 0.5
 """A piece of an object lies in it with more than this part of its own area …"""
@@ -53,10 +54,16 @@ def count_split_and_merged(matches: Iterable[Match]) -> tuple[int, int]:
     """Count split objects and merging predictions."""
     split = merged = 0
     for m in matches:
-        common = m.intersections()
-        areas = m.truth_areas[: m.objects]
-        pieces = (common > PIECE_INSIDE * m.areas[:, None]) & (common >= PIECE_COVERS * areas)
-        held = (common >= HELD * areas) & (common > 0)
-        split += int((pieces.sum(axis=0) >= 2).sum())
-        merged += int((held.sum(axis=1) >= 2).sum())
+        are_split, are_merged = split_and_merged(m)
+        split += int(are_split.sum())
+        merged += int(are_merged.sum())
     return split, merged
+
+
+def split_and_merged(m: Match) -> tuple[Bool, Bool]:
+    """Return which true objects of a match, (G,), are split, and which predictions, (D,), merge several."""
+    common = m.intersections()
+    areas = m.truth_areas[: m.objects]
+    pieces = (common > PIECE_INSIDE * m.areas[:, None]) & (common >= PIECE_COVERS * areas)
+    held = (common >= HELD * areas) & (common > 0)
+    return pieces.sum(axis=0) >= 2, held.sum(axis=1) >= 2

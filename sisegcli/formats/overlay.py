@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
 from sisegcli.categories import Categories
 from sisegcli.formats.colour_wheel import flow_colours
+from sisegcli.formats.legend import draw_legend
 from sisegcli.grid import STRIDE
 from sisegcli.instances import Bool, Floats, Instance, Labels, labels_from_instances
 
@@ -40,6 +42,9 @@ PALETTE = np.array(
 FILL = 0.34
 """How much of a filled pixel is the instance's colour."""
 
+SMOOTH = 0.6
+"""How much outlines for print are smoothed, in pixels of the image; more, and lines of one pixel vanish."""
+
 PAPER = (24, 26, 32)
 """Colour behind the displacement field and between the panels."""
 
@@ -50,6 +55,8 @@ def draw_overlay(
     displacement: Floats | None = None,
     *,
     categories: Categories | None = None,
+    scale: int = 1,
+    legend: bool = False,
 ) -> Picture:
     """Draw instances over their image, and the displacement field, where there is one, in a second panel.
 
@@ -64,31 +71,92 @@ def draw_overlay(
         `flow_colours`.
     categories : Categories, optional
         Names for the labels; unnamed ids read ``class-7``.
+    scale : int
+        How many times as large the picture is as the image. From 2 on, outlines are smooth, for print.
+    legend : bool
+        Whether a strip below lists categories, each with the colours of its instances.
 
     Returns
     -------
-    (H, W', 3) array of uint8
-        W' is W without `displacement`, and 2 W and a gap with it.
+    (H', W', 3) array of uint8
+        W' is W without `displacement`, and 2 W and a gap with it; H' is H without `legend`. Both times `scale`.
     """
     categories = categories or Categories()
     size = (image.shape[0], image.shape[1])
     labels = labels_from_instances(instances, size)
     line = max(2, round(max(size) / 320))
     colours = np.concatenate((np.zeros((1, 3), np.uint8), choose_colours(labels, len(instances), 3 * line)))
+    if scale > 1:
+        image, labels, picture = _print_quality(image, labels, colours, line, scale)
+        line *= scale
+        instances = [_enlarged(instance, scale) for instance in instances]
+    else:
+        picture = _compose(image, labels, colours, line)
+    picture = _write_names(picture, labels, instances, categories, colours)
+    if displacement is not None:
+        gap = np.full((picture.shape[0], 2 * line, 3), PAPER, np.uint8)
+        panel = _field_panel(image, displacement, labels, scale)
+        picture = np.concatenate((picture, gap, panel), axis=1)
+    if legend:
+        strip = draw_legend(instances, colours[1:], categories, picture.shape[1], _font_size(labels))
+        picture = np.concatenate((picture, strip), axis=0)
+    return picture
+
+
+def _compose(image: Picture, labels: Labels, colours: Picture, line: int) -> Picture:
+    """Fill and outline labels, with a shade around them."""
     inside = labels > 0
     edge = _edges(labels, line) & inside
     halo = _edges(labels, max(1, line // 2)) & ~inside
 
-    picture = image.copy()
+    picture: Picture = image.copy()
     picture[halo] //= 2
     filled = inside & ~edge
     picture[filled] = (image[filled] * (1 - FILL) + colours[labels[filled]] * FILL).astype(np.uint8)
     picture[edge] = colours[labels[edge]]
-    picture = _write_names(picture, labels, instances, categories, colours)
-    if displacement is None:
-        return picture
-    gap = np.full((size[0], 2 * line, 3), PAPER, np.uint8)
-    return np.concatenate((picture, gap, _field_panel(image, displacement, labels)), axis=1)
+    return picture
+
+
+def _print_quality(
+    image: Picture, labels: Labels, colours: Picture, line: int, scale: int
+) -> tuple[Picture, Labels, Picture]:
+    """Return image and labels enlarged, and the picture of them, drawn twice as large again and reduced."""
+    height, width = labels.shape
+    fine = 2 * scale
+    smooth = _smooth_labels(labels, fine)
+    large = Image.fromarray(image).resize((width * fine, height * fine), Image.Resampling.BICUBIC)
+    picture = Image.fromarray(_compose(np.asarray(large), smooth, colours, line * fine * 2 // 3))
+    enlarged = np.asarray(large.reduce(2)), np.ascontiguousarray(smooth[::2, ::2])
+    return *enlarged, np.asarray(picture.reduce(2))
+
+
+def _smooth_labels(labels: Labels, scale: int) -> Labels:
+    """Enlarge labels so that their borders are smooth curves: each pixel goes to the label with most of it around."""
+    height, width = labels.shape
+    found: Labels = np.zeros((height * scale, width * scale), np.int32)
+    best = np.zeros(found.shape, np.uint8)
+    # Nobody has a share, too, or thin objects would grow.
+    for label, place in [(0, np.s_[:, :]), *enumerate(ndimage.find_objects(labels), start=1)]:
+        if place is None:
+            continue
+        top, left = (max(0, (s.start or 0) - 2) for s in place)
+        bottom, right = (
+            min(n, (n if s.stop is None else s.stop) + 2) for s, n in zip(place, labels.shape, strict=True)
+        )
+        part = Image.fromarray(np.where(labels[top:bottom, left:right] == label, 255, 0).astype(np.uint8))
+        part = part.resize(((right - left) * scale, (bottom - top) * scale), Image.Resampling.BICUBIC)
+        share = np.asarray(part.filter(ImageFilter.GaussianBlur(SMOOTH * scale)))
+        window = np.s_[top * scale : bottom * scale, left * scale : right * scale]
+        more = share > best[window]
+        found[window][more] = label
+        best[window][more] = share[more]
+    return found
+
+
+def _enlarged(instance: Instance, scale: int) -> Instance:
+    """Return an instance with its box and area enlarged, which is what names need to know."""
+    top, left, height, width = (side * scale for side in instance.box)
+    return replace(instance, box=(top, left, height, width), area=instance.area * scale**2)
 
 
 def choose_colours(labels: Labels, count: int, reach: int = 1) -> Picture:
@@ -147,7 +215,7 @@ def _write_names(
     """Write the category and score of each instance on a tag of its colour; names that find no room are left out."""
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
-    size = max(11, round(max(labels.shape) / 40))
+    size = _font_size(labels)
     font = ImageFont.load_default(size)
     taken = np.zeros(labels.shape, bool)
     middles = _middles(labels, len(instances))
@@ -170,6 +238,10 @@ def _write_names(
             draw.text(centre, text, fill=(16, 16, 20) if bright else (255, 255, 255), font=font, anchor="mm")
             break
     return np.asarray(canvas)
+
+
+def _font_size(labels: Labels) -> int:
+    return max(11, round(max(map(int, labels.shape)) / 40))
 
 
 def _middles(labels: Labels, count: int) -> list[tuple[int, int]]:
@@ -208,13 +280,14 @@ def _find_room(
     return None
 
 
-def _field_panel(image: Picture, displacement: Floats, labels: Labels) -> Picture:
+def _field_panel(image: Picture, displacement: Floats, labels: Labels, scale: int = 1) -> Picture:
     """Return the displacement field in colours, inside instances only, on a ghost of the image."""
     height, width = labels.shape
     rows, columns = displacement.shape[:2]
-    y, x = (np.minimum(np.arange(n) * STRIDE + STRIDE // 2, m - 1) for n, m in ((rows, height), (columns, width)))
+    step = STRIDE * scale
+    y, x = (np.minimum(np.arange(n) * step + step // 2, m - 1) for n, m in ((rows, height), (columns, width)))
     colours = Image.fromarray(flow_colours(displacement, labels[np.ix_(y, x)] > 0))
-    colours = colours.resize((columns * STRIDE, rows * STRIDE), Image.Resampling.BILINEAR)
+    colours = colours.resize((columns * step, rows * step), Image.Resampling.BILINEAR)
     panel: Picture = np.array(colours)[:height, :width]
     ghost = (labels == 0) | _edges(labels, 1)
     panel[ghost] = np.array(PAPER, np.uint8) + image[ghost].mean(axis=1, keepdims=True).astype(np.uint8) // 6

@@ -18,6 +18,7 @@ from sisegcli.grouping.nodes import Nodes, make_nodes, merge, neighbours, roots
 from sisegcli.grouping.pieces import Pieces
 from sisegcli.grouping.prompts import Pairs
 from sisegcli.grouping.wholeness import Verdicts
+from sisegcli.instances import Decision
 
 Floats = NDArray[np.float32]
 
@@ -66,6 +67,7 @@ def decide(
     join_size: float,
     pairs: Pairs | None = None,
     verdicts: Verdicts | None = None,
+    decisions: list[Decision] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Merge pieces of one region while the evidence for their border is weak, then join pieces across regions.
 
@@ -87,6 +89,8 @@ def decide(
     verdicts : Verdicts, optional
         What the wholeness network says of shapes. Then the evidence for a border that would stay is lowered by the log
         odds, if positive, that both pieces together are one object.
+    decisions : list of Decision, optional
+        Gets every cut that was given up, in this order, then every cut that was kept; places are in cells.
 
     Returns
     -------
@@ -98,9 +102,12 @@ def decide(
     """
     nodes = make_nodes(pieces, boundary, pairs)
     owner = np.arange(len(pieces.area), dtype=np.int32)
-    _merge(nodes, owner, cut, None)
+    made: list[Decision] = []
+    kept = _merge(nodes, owner, cut, None, made)
     if verdicts is not None:  # asked about the borders that are left alone
-        _merge(nodes, owner, cut, verdicts)
+        kept = _merge(nodes, owner, cut, verdicts, made)
+    if decisions is not None:
+        decisions += made + [_decision(nodes, a, b, evidence, cut) for (a, b), evidence in kept.items()]
     weakest = {
         n: min([_evidence(nodes, n, o, verdicts) for o in node.borders], default=1.0) for n, node in nodes.items()
     }
@@ -128,8 +135,13 @@ def _evidence(nodes: Nodes, a: int, b: int, verdicts: Verdicts | None) -> float:
     return _less(seen, max(verdicts.one(one.pieces | other.pieces), 0.0))
 
 
-def _merge(nodes: Nodes, owner: NDArray[np.int32], cut: float, verdicts: Verdicts | None) -> None:
-    """Merge the pair with the weakest evidence until every border has enough; the lower number survives."""
+def _merge(
+    nodes: Nodes, owner: NDArray[np.int32], cut: float, verdicts: Verdicts | None, made: list[Decision]
+) -> dict[tuple[int, int], float]:
+    """Merge the pair with the weakest evidence until every border has enough; the lower number survives.
+
+    Returns the evidence for the borders that are left.
+    """
 
     def weigh(pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
         if verdicts is not None:
@@ -140,9 +152,18 @@ def _merge(nodes: Nodes, owner: NDArray[np.int32], cut: float, verdicts: Verdict
     while known:
         (a, b), weakest = min(known.items(), key=lambda item: (item[1], item[0]))
         if weakest >= cut:
-            return
+            break
+        made.append(_decision(nodes, a, b, weakest, cut))
         owner[b] = a
         for c in nodes[b].borders:
             del known[min(b, c), max(b, c)]
         merge(nodes, a, b)
         known |= weigh([(min(a, c), max(a, c)) for c in nodes[a].borders])
+    return known
+
+
+def _decision(nodes: Nodes, a: int, b: int, evidence: float, cut: float) -> Decision:
+    kept = evidence >= cut
+    doubt = (1 - evidence) / max(1 - cut, 1e-9) if kept else evidence / cut
+    (ay, ax), (by, bx) = (map(float, nodes[n].place / nodes[n].area) for n in (a, b))
+    return Decision(kept, doubt, (ay, ax), (by, bx))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from sisegcli.grouping.scores import outline_agreement, score_instances
 from sisegcli.grouping.spreading import grow_edges, settle_borders
 from sisegcli.grouping.votes import cluster_by_density, cluster_by_weak_field
 from sisegcli.grouping.wholeness import Judge, Verdicts
+from sisegcli.instances import Decision
 
 WALL = 0.5
 """Boundary along a border that was decided by membership, at least."""
@@ -42,11 +43,14 @@ class Grouping:
         Category id of each label.
     scores : dict
         Score of each label, in [0, 1].
+    decisions : list of Decision
+        Cuts that were decided on evidence; places are in cells.
     """
 
     labels: Labels
     categories: dict[int, int]
     scores: dict[int, float]
+    decisions: list[Decision] = field(default_factory=list)
 
 
 def group(
@@ -90,8 +94,9 @@ def group(
     categories = _lookup(category_of, -1)[cells]
     things = (cells > 0) & ~np.isin(categories, list(stuff))
     categories = np.where(things, categories, -1)
+    decisions: list[Decision] = []
     objects, evidence, singles = _objects(
-        np.where(things, cells, 0), categories, displacement, boundary, options, ask, judge
+        np.where(things, cells, 0), categories, displacement, boundary, options, ask, judge, decisions
     )
 
     # Objects on the grid, then regions that no cell saw: specks, and stuff.
@@ -122,7 +127,7 @@ def group(
     scores = score_instances(
         labels, labelled, known, agreement=agreement, singles=singles, stuff=stuff, sized=options.sized
     )
-    return Grouping(labels, labelled, scores)
+    return Grouping(labels, labelled, scores, decisions)
 
 
 def _objects(
@@ -133,6 +138,7 @@ def _objects(
     options: GroupingOptions,
     ask: Ask | None,
     judge: Judge | None,
+    decisions: list[Decision],
 ) -> tuple[Labels, NDArray[np.float64], dict[int, float] | None]:
     """Return the object of each cell, from 1, the evidence for each, and how probably it is one, if that is known."""
     if options.centres == "weak-field":
@@ -156,6 +162,7 @@ def _objects(
         join_size=options.join_size,
         pairs=pairs,
         verdicts=verdicts,
+        decisions=decisions,
     )
     return owner[pieces.labels], evidence, None if verdicts is None else verdicts.ones(owner)
 
