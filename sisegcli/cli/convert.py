@@ -70,6 +70,7 @@ def convert(
     to: Annotated[
         list[Format] | None,
         typer.Option(
+            metavar="|".join(Format),
             help="Format; repeatable. coco: instances.json. voc: indexed PNGs in SegmentationObject/ and "
             "SegmentationClass/. tiff: labels of 32 bits. geojson: polygons for QuPath. By default coco.",
             show_default=False,
