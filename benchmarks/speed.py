@@ -69,13 +69,14 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--images", type=int, default=100, metavar="N", help="images of VOC val, 100 by default")
     parser.add_argument("--many", type=int, default=500, metavar="N", help="images for the memory of many")
+    parser.add_argument("--side", type=int, default=0, metavar="N", help="shrink the images of these to N pixels")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="pairs of runs, 3 by default")
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW")
     parser.add_argument("--dense", action="store_true", help="square the dense matrix of the real grid (minutes)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     keep_freed_memory()  # as `sisegcli convert` does
-    setting = Setting(options.data, options.images, options.many, options.repeats, options.dense)
+    setting = Setting(options.data, options.images, options.many, options.repeats, options.dense, options.side)
     write = sys.stdout.write
     write("\n".join(machine()) + "\n")
     sys.stdout.flush()

@@ -18,6 +18,7 @@ from unittest import mock
 import numpy as np
 import torch
 from floors import Batch, Floor, Recorder, contiguous, variants
+from PIL import Image
 from scipy import ndimage
 from timing import Row, median, pairs, peak_memory, seconds
 from walk import make_graph
@@ -34,8 +35,6 @@ from sisegcli.running.options import ConvertOptions
 from sisegcli.running.reading import Sample, read_sample
 from sisegcli.segmenter import Segmenter
 
-_DRAWS = ("start_over_help_imports", "typer.rich_utils", ">= 0")
-"""What typer imports of rich as soon as it draws any help."""
 GRID, LABELS, STEPS = (94, 125), 10, 256
 BATCH = ConvertOptions().batch_size
 
@@ -49,6 +48,7 @@ class Setting:
     many: int
     repeats: int
     dense: bool
+    side: int = 0
 
     @property
     def root(self) -> Path:
@@ -186,13 +186,21 @@ def _conversion(setting: Setting, device: str, name: str) -> Row:
     return Row(name, what, "decode + forward + encode", ratio, "<= 1.15", note)
 
 
-def _folder(root: Path, chosen: list[Pair]) -> Path:
-    """Make a folder of links to some images and masks."""
+def _folder(root: Path, chosen: list[Pair], count: int = 0, side: int = 0) -> Path:
+    """Make a folder of links to images and masks, `count` of them, or of copies whose longer side is `side` pixels."""
     for name in ("images", "masks"):
         (root / name).mkdir(parents=True)
-    for pair in chosen:
-        (root / "images" / pair.image.name).symlink_to(pair.image.resolve())
-        (root / "masks" / pair.mask.name).symlink_to(pair.mask.resolve())
+    for number in range(count or len(chosen)):
+        pair = chosen[number % len(chosen)]
+        stem = f"{pair.image.stem}-{number // len(chosen)}" if number >= len(chosen) else pair.image.stem
+        for name, path in (("images", pair.image), ("masks", pair.mask)):
+            target = root / name / f"{stem}{path.suffix}"
+            if side:
+                with Image.open(path) as image:
+                    image.thumbnail((side, side), Image.Resampling.NEAREST)
+                    image.save(target)
+            else:
+                target.symlink_to(path.resolve())
     return root
 
 
@@ -202,14 +210,11 @@ def start(setting: Setting) -> list[Row]:
     def run(*words: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, check=True)
 
-    rows = []
-    for name, modules, target in (("start_over_imports", "typer, rich", "<= 1.5"), _DRAWS):
-        ours, theirs, ratio = pairs(
-            run("-m", "sisegcli", "--help"), run("-c", f"import {modules}"), max(7, setting.repeats)
-        )
-        note = f"{1e3 * ours:.0f} and {1e3 * theirs:.0f} ms"
-        rows.append(Row(name, "sisegcli --help", f"import {modules}", ratio, target, note))
-    return rows
+    ours, theirs, ratio = pairs(
+        run("-m", "sisegcli", "--help"), run("-c", "import typer, rich"), max(7, setting.repeats)
+    )
+    note = f"{1e3 * ours:.0f} and {1e3 * theirs:.0f} ms"
+    return [Row("start_over_imports", "sisegcli --help", "import typer, rich", ratio, "<= 1.5", note)]
 
 
 def components(setting: Setting) -> list[Row]:
@@ -290,17 +295,27 @@ def _contested(setting: Setting) -> tuple[list[Callable[[], Any]], list[tuple[An
 
 
 def memory(setting: Setting) -> list[Row]:
-    """Compare the peak memory of converting many images with that of converting 100."""
+    """Compare the peak memory of converting many images with that of converting 100, by network and by components.
+
+    Where there are not as many images, they are taken again under other names.
+    """
+    return [row for method in ("siseg", "components") for row in _memory(setting, method)]
+
+
+def _memory(setting: Setting, method: str) -> list[Row]:
     few = min(100, setting.many)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for count in {few, setting.many}:
-            root, out = _folder(Path(folder) / f"{count}", setting.pairs(count)), Path(folder) / f"out-{count}"
-            command = [sys.executable, "-m", "sisegcli", "convert", str(root), "--out", str(out)]
-            found[count] = peak_memory(command)
+            root, out = Path(folder) / f"{count}", Path(folder) / f"out-{count}"
+            _folder(root, setting.pairs(count), count=count, side=setting.side)
+            found[count] = peak_memory(
+                [sys.executable, "-m", "sisegcli", "convert", str(root), "--out", str(out), "--method", method]
+            )
     ratio = found[setting.many] / found[few] if len(found) > 1 else None
     note = " and ".join(f"{found[count] / 1024:.0f} MiB" for count in (setting.many, few))
-    return [Row("memory_many_over_100", f"memory of {setting.many} images", f"{few}", ratio, "<= 1.1", note)]
+    name = "memory_many_over_100" if method == "siseg" else f"memory_many_over_100_{method}"
+    return [Row(name, f"memory of {setting.many} images, {method}", f"{few}", ratio, "<= 1.1", note)]
 
 
 ROWS: Mapping[str, Callable[[Setting], list[Row]]] = {

@@ -38,12 +38,12 @@ def answers(network: SisegNetwork) -> list[torch.Tensor]:
     given = [torch.rand(2, 1, 64, 96).round() for _ in range(2)]
     images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
     with torch.inference_mode():
-        return [*network(images, given[0]), network.membership(images, *given)]
+        return [*network(images, given[0]), network.membership(images, *given), *network.edges(images, *given)]
 
 
 @needs_x86
 def test_a_fused_network_answers_as_the_one_it_was_made_from():
-    network = lively(NetworkConfig(guided=True, membership=True))
+    network = lively(NetworkConfig(guided=True, membership=True, edges=True))
     made = fused(network, CPU)
     assert type(made) is SisegNetwork
     assert not any(isinstance(part, nn.BatchNorm2d) for part in made.modules())
@@ -90,7 +90,7 @@ def test_a_summand_is_added_before_the_activation(activation):
     conv, x, summand = nn.Conv2d(4, 6, 1), torch.randn(1, 4, 5, 7), torch.randn(1, 6, 5, 7)
     with torch.inference_mode():
         expected = conv(x) + summand
-        found = FusedConv(conv, None, activation)(x, summand)
+        found = FusedConv(conv, None, activation)(x, summand.clone())
     assert torch.allclose(found, expected.relu() if activation else expected, atol=1e-5)
 
 

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import threading
 import uuid
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -301,3 +303,36 @@ def test_s3(tmp_path, staged, s3):
         OutputError, match=r"^s3://nobodys/out/instances\.json cannot be written \(.*bucket does not ex"
     ):
         run(f"{s3}/set", "s3://nobodys/out")
+
+
+@pytest.fixture
+def website(tmp_path):
+    """The address of a web server that lists and gives what lies in a folder of ours, and takes nothing."""
+    pytest.importorskip("aiohttp")
+    handler = partial(_Quiet, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_a_web_server_that_lists_its_folders(tmp_path, staged, website):
+    root = write_folders(tmp_path / "set", MASKS)
+    (root / "masks/broken.png").write_bytes(b"no picture")
+    (root / "images/broken.png").write_bytes((root / "images/a.png").read_bytes())
+    run(root, tmp_path / "here")
+    summary = run(f"{website}/set", tmp_path / "there")
+    assert content(str(tmp_path / "there")) == content(str(tmp_path / "here"))
+    assert [problem.sentence.split()[0] for problem in summary.problems] == [f"{website}/set/masks/broken.png"]
+    with pytest.raises(LayoutError, match=rf"^{website}/nothing is not a folder"):
+        run(f"{website}/nothing", tmp_path / "other")
+    with pytest.raises(OptionError, match=rf"^Nothing can be written to {website}/out"):
+        run(f"{website}/set", f"{website}/out")

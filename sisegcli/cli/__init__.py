@@ -6,11 +6,11 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from sisegcli import __version__
 from sisegcli.cli.convert import convert
 from sisegcli.cli.evaluate import evaluate
+from sisegcli.cli.help import Command, Group
 from sisegcli.cli.merge import merge
 from sisegcli.cli.options import INTERRUPTED
 from sisegcli.cli.preview import preview
@@ -21,7 +21,7 @@ from sisegcli.errors import SisegError
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
-class _Group(TyperGroup):
+class _Program(Group):
     """Turns every error that a user can cause into one sentence and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -37,11 +37,12 @@ class _Group(TyperGroup):
 
 app = typer.Typer(
     name="sisegcli",
-    cls=_Group,
+    cls=_Program,
     help="Turn semantic masks into object instances.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # neither help nor errors import Rich, which takes longer than all else
     context_settings=HELP_NAMES,
 )
 
@@ -62,7 +63,7 @@ def _options(
 
 
 for _command in (convert, merge, train, evaluate, report, preview):
-    app.command(context_settings=HELP_NAMES)(_command)
+    app.command(cls=Command, context_settings=HELP_NAMES)(_command)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ class Format(str, Enum):
     voc = "voc"
     tiff = "tiff"
     geojson = "geojson"
+    webdataset = "webdataset"
 
 
 class MethodName(str, Enum):
@@ -49,8 +50,9 @@ def convert(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, or flat pairs. Not needed with "
-            "both --images and --masks. Folders may be URLs: s3://, gs://, https://.",
+            help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, or flat pairs; or tar files as "
+            "WebDataset has them (x.jpg, x.mask.png). Not needed with both --images and --masks. Folders may be URLs: "
+            "s3://, gs://, https://.",
             show_default=False,
         ),
     ] = None,
@@ -70,8 +72,10 @@ def convert(
     to: Annotated[
         list[Format] | None,
         typer.Option(
+            metavar="|".join(Format),
             help="Format; repeatable. coco: instances.json. voc: indexed PNGs in SegmentationObject/ and "
-            "SegmentationClass/. tiff: labels of 32 bits. geojson: polygons for QuPath. By default coco.",
+            "SegmentationClass/. tiff: labels of 32 bits. geojson: polygons for QuPath. webdataset: a PNG "
+            "and a JSON for each image in instances.tar. By default coco.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),

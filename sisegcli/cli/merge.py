@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
+from sisegcli.cli.options import OUTPUT, RUNNING
 
 
 def merge(
@@ -17,10 +18,15 @@ def merge(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="DIR", help="Folder of the joined outputs.", show_default=False),
+        typer.Option(
+            "--out", metavar="DIR", help="Folder of the joined outputs.", show_default=False, rich_help_panel=OUTPUT
+        ),
     ],
     partial: Annotated[
-        bool, typer.Option("--partial", help="Join what is there, though shards are missing (exit code 1).")
+        bool,
+        typer.Option(
+            "--partial", help="Join what is there, though shards are missing (exit code 1).", rich_help_panel=RUNNING
+        ),
     ] = False,
     overwrite: shared.Overwrite = False,
     as_json: shared.Json = False,

@@ -7,6 +7,7 @@ coco     COCO's ``instances.json``: writer and reader; with `polygons` (masks to
 voc      indexed PNGs in VOC's folders: writer and reader; with `table` (a CSV of instances)
 tiff     tiled label images of 32 bits, for images of any size
 geojson  polygons with holes for viewers of large images, by `rings`
+webdataset  a tar of an indexed PNG and a JSON for each image
 joining  several outputs of these writers into one
 overlay  pictures for people: instances outlined and named; `colour_wheel` colours displacement fields
 
@@ -22,13 +23,24 @@ from sisegcli.formats.geojson import GeoJsonWriter
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.tiff import TiffWriter
 from sisegcli.formats.voc import VocWriter
+from sisegcli.formats.webdataset import WebDatasetWriter
 
 WRITERS: dict[str, Callable[..., Writer]] = {
     "coco": CocoWriter,
     "voc": VocWriter,
     "tiff": TiffWriter,
     "geojson": GeoJsonWriter,
+    "webdataset": WebDatasetWriter,
 }
 """Writers by name, each called as ``writer(out, categories, polygons=False, overwrite=False)``."""
 
-__all__ = ["WRITERS", "CocoWriter", "GeoJsonWriter", "ImageResult", "TiffWriter", "VocWriter", "Writer"]
+__all__ = [
+    "WRITERS",
+    "CocoWriter",
+    "GeoJsonWriter",
+    "ImageResult",
+    "TiffWriter",
+    "VocWriter",
+    "WebDatasetWriter",
+    "Writer",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -181,6 +182,44 @@ def join_folders(folders: Sequence[Path], target: Path) -> int:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(source, path)
                 number += 1
+    return number
+
+
+def join_archives(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Join the ``instances.tar`` files of `WebDatasetWriter`; for the parameters, see `join_coco`.
+
+    Returns
+    -------
+    int
+        Number of images.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or an image is in two of them.
+    OutputError
+        If `target` cannot be written.
+    """
+    seen: dict[str, Path] | None = None if disjoint else {}
+    with replacing(target) as temporary, tarfile.open(temporary, "w") as out:
+        return sum(_join_members(path, out, seen) for path in paths)
+
+
+def _join_members(path: Path, out: tarfile.TarFile, seen: dict[str, Path] | None) -> int:
+    number = 0
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (member := tar.next()) is not None:
+                if seen is not None and seen.setdefault(member.name, path) is not path:
+                    raise InputError(
+                        f"{member.name} is in {seen[member.name]} and in {path} too; join only outputs of different "
+                        "images."
+                    )
+                out.addfile(member, tar.extractfile(member))
+                number += member.name.endswith(".json")
+                tar.members = out.members = []  # type: ignore[attr-defined]  # or all of them are kept
+    except tarfile.TarError as error:
+        raise _foreign(path) from error
     return number
 
 

@@ -67,7 +67,7 @@ class VocWriter:
             )
         objects = labels_from_instances(result.instances, result.size)
         classes = np.array([0, *(instance.category for instance in result.instances)])[objects]
-        pictures = {path: _picture(path, ids) for path, ids in ((objects_png, objects), (classes_png, classes))}
+        pictures = {path: indexed_picture(path, ids) for path, ids in ((objects_png, objects), (classes_png, classes))}
         for path, picture in pictures.items():
             with replacing(path) as temporary:
                 picture.save(temporary, format="PNG")
@@ -82,7 +82,7 @@ class VocWriter:
         self._table.abort()
 
 
-def _picture(path: Path, ids: NDArray[np.integer[Any]]) -> Image.Image:
+def indexed_picture(path: Path, ids: NDArray[np.integer[Any]]) -> Image.Image:
     """Return ids as an indexed picture, or as a grey one of 16 bits where an id reaches void's 255."""
     highest = int(ids.max(initial=0))
     if highest >= 65535:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sisegcli.network.backbone import Backbone, normalise
-from sisegcli.network.heads import Separable, TopDown, join, pool_guide
+from sisegcli.network.heads import Join, Separable, TopDown, halve
 
 FINE = 24
 """Channels at stride 2."""
@@ -38,6 +38,7 @@ class EdgeRefiner(nn.Module):
         self.backbone = backbone
         finest, fine = (backbone.channels[list(backbone.strides).index(stride)] for stride in (2, 4))
         self.inject = nn.Sequential(nn.Conv2d(2, 24, 3, padding=1), nn.ReLU(), nn.Conv2d(24, fine, 1))
+        self.join = Join(strides=backbone.strides)
         self.merge = TopDown(channels=[c + 2 for c in backbone.channels], strides=backbone.strides, width=width)
         self.mix = nn.Conv2d(2 * width, width, 1, bias=False)
         self.hidden = Separable(width, 5)
@@ -73,20 +74,27 @@ class EdgeRefiner(nn.Module):
         shown = torch.cat((things, instances), 1).to(x.dtype)
         quarter = F.avg_pool2d(shown, 4)
         levels = self.backbone(x, self.inject(quarter))
-        features = self.merge(join(levels, pool_guide(shown, self.backbone.strides)))
+        features = self.merge(self.join(levels, shown))
         weight = quarter[:, 1:].to(features.dtype)
         mean = (features * weight).sum((2, 3), keepdim=True) / (weight.sum((2, 3), keepdim=True) + 1e-3)
         features = self.hidden(self.mix(torch.cat((features, features * mean), 1)))
         coarse = F.interpolate(self.up(features), scale_factor=2, mode="bilinear", align_corners=False)
-        half = F.avg_pool2d(torch.cat((x, shown), 1), 2)
-        detail = self.detail(torch.cat((levels[0], half.to(levels[0].dtype)), 1))
+        picture, instance = halve(x), halve(shown)
+        detail = self.detail(torch.cat((levels[0], picture.to(levels[0].dtype), instance.to(levels[0].dtype)), 1))
         finer = self.fine(F.relu(coarse + detail))
-        along = torch.cat((_mean_along(features, quarter[:, 1:]), _mean_along(finer, half[:, 4:])), 1)
+        along = torch.cat((_mean_along(features, quarter[:, 1:]), _mean_along(finer, instance[:, 1:])), 1)
         return self.logit(finer), self.judge(along).squeeze(1)
 
 
 def _mean_along(features: Tensor, shape: Tensor) -> Tensor:
     """Average features (N, C, h, w) along the outline of shapes (N, 1, h, w)."""
-    band = F.max_pool2d(shape, 3, 1, 1) + F.max_pool2d(-shape, 3, 1, 1)
+    band = _highest_around(shape) + _highest_around(-shape)
     mean: Tensor = (features * band).sum((2, 3)) / band.sum((2, 3)).clamp_min(1e-3)
     return mean
+
+
+def _highest_around(x: Tensor) -> Tensor:
+    """Return the highest value around each one, as `F.max_pool2d` with a side of 3 does, but faster on processors."""
+    x = F.pad(x, (1, 1, 1, 1), value=-torch.inf)
+    x = torch.maximum(torch.maximum(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
+    return torch.maximum(torch.maximum(x[..., :-2], x[..., 1:-1]), x[..., 2:])

@@ -20,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from sisegcli.devices import computes_in_bfloat16
 from sisegcli.network.efficientnet_lite import EfficientNetLite, InvertedResidual, SamePadConv2d, same_padding
-from sisegcli.network.heads import Separable, TopDown
+from sisegcli.network.heads import Join, Separable, TopDown, halve, pool_guide
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -76,6 +76,10 @@ def _replace(module: nn.Module) -> None:
             setattr(module, name, _separable(child))
         elif isinstance(child, TopDown):
             setattr(module, name, FusedTopDown(child))
+        elif isinstance(child, Join):
+            setattr(module, name, FusedJoin(child))
+        elif isinstance(child, nn.Conv2d):
+            setattr(module, name, _conv(child, None))
         else:
             _replace(child)
 
@@ -124,17 +128,18 @@ class FusedConv(nn.Module):
         self.register_buffer("shifted", shifted.contiguous(memory_format=torch.channels_last), persistent=False)
 
     def forward(self, x: Tensor, summand: Tensor | None = None) -> Tensor:
-        """Convolve (N, C, H, W), and add a summand of the result's shape before the activation."""
+        """Convolve (N, C, H, W), and add a summand of the result's shape, which is lost, before the activation."""
         x, weight, padding = x.to(self.weight.dtype), self.weight, self.padding
         if self.same:
             x, weight, padding = self._pad(x)
         given = (weight, self.bias, padding, [self.stride] * 2, [1, 1], self.groups)
-        convolve: Any = torch.ops.mkldnn._convolution_pointwise
+        mkldnn: Any = torch.ops.mkldnn
         if summand is None:
-            return cast(Tensor, convolve(x, *given, *ACTIVATIONS[self.activation], ""))
+            return cast(Tensor, mkldnn._convolution_pointwise(x, *given, *ACTIVATIONS[self.activation], ""))
         name, bounds = ACTIVATIONS[self.activation] if self.activation else (None, [])
         summand = summand.to(weight.dtype).contiguous(memory_format=torch.channels_last)
-        return cast(Tensor, convolve.binary(x, summand, *given, "add", 1.0, name, bounds, None))
+        # In place, because a sum that is written elsewhere takes half as long again.
+        return cast(Tensor, mkldnn._convolution_pointwise_.binary(summand, x, *given, "add", 1.0, name, bounds, None))
 
     def _pad(self, x: Tensor) -> tuple[Tensor, Tensor, list[int]]:
         """Pad as `SamePadConv2d` does, or say with which weights and padding the convolution does it."""
@@ -143,7 +148,7 @@ class FusedConv(nn.Module):
         rows, columns = same_padding(x, self.kernel, self.stride)
         if rows % 2 == columns % 2 == 0:
             return x, self.weight, [rows // 2, columns // 2]
-        if rows == columns == self.kernel - 2:
+        if rows == columns == self.kernel - 2 and self.groups > 1:
             return x, self.shifted, [self.kernel // 2] * 2
         padded = F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
         return padded, self.weight, [0, 0]
@@ -180,31 +185,45 @@ class FusedLite(EfficientNetLite):
         return stem
 
 
+class FusedJoin(nn.Module):
+    """A `Join` that puts the levels of stride 2 and 4 together, for a `FusedTopDown`; see there."""
+
+    def __init__(self, join: Join) -> None:
+        super().__init__()
+        self.strides = join.strides[1:]
+
+    def forward(self, levels: Sequence[Tensor], guide: Tensor | None) -> list[Tensor]:
+        """Append a guide to levels, and bring the first to the stride of the second."""
+        finest, fine, *rest = levels
+        if guide is None:
+            return [torch.cat((halve(finest), fine), 1), *rest]
+        first, *others = pool_guide(guide, self.strides)
+        joined = [torch.cat(pair, 1) for pair in zip(rest, others, strict=True)]
+        return [torch.cat((halve(finest), first, fine, first), 1), *joined]
+
+
 class FusedTopDown(nn.Module):
-    """A `TopDown` of fused convolutions; see there."""
+    """A `TopDown` of fused convolutions, for what a `FusedJoin` makes.
+
+    Means go through a 1 × 1 convolution as well before as behind it, and before it there are fewer channels; two
+    convolutions whose results are summed are one of more channels.
+    """
 
     def __init__(self, merge: TopDown) -> None:
         super().__init__()
-        self.strides = merge.strides
-        laterals = (cast(nn.Sequential, lateral) for lateral in merge.laterals)
-        self.laterals = nn.ModuleList(
-            _conv(conv, norm, "relu" if stride > 2 else "")
-            for (conv, norm), stride in zip(laterals, merge.strides, strict=True)
-        )
-        self.smooth = nn.ModuleList(_separable(part) if isinstance(part, Separable) else part for part in merge.smooth)
+        laterals = [_conv(conv, norm, "relu") for conv, norm in (cast(nn.Sequential, part) for part in merge.laterals)]
+        finest, fine, *_ = laterals
+        fine.weight = torch.cat((finest.weight, fine.weight), 1).contiguous(memory_format=torch.channels_last)
+        fine.bias = finest.bias + fine.bias if finest.bias is not None and fine.bias is not None else None
+        self.laterals = nn.ModuleList(laterals[1:])
+        self.smooth = nn.ModuleList(_separable(cast(Separable, part)) for part in list(merge.smooth)[1:])
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Map levels (N, C, H / stride, W / stride) to (N, width, H / 4, W / 4)."""
-        parts = list(zip(levels, self.laterals, self.smooth, self.strides, strict=True))
-        # Means go through a 1 × 1 convolution as well before as behind it, and before it there are fewer channels.
-        extra = [lateral(F.avg_pool2d(level, 2)) for level, lateral, _, stride in parts if stride == 2]
         merged: Tensor | None = None
-        for level, lateral, smooth, stride in reversed(parts):
-            if stride == 2:
-                continue
-            summands = list(extra) if stride == 4 else []
+        for level, lateral, smooth in reversed(list(zip(levels, self.laterals, self.smooth, strict=True))):
             if merged is not None:
-                summands.append(F.interpolate(merged, size=level.shape[-2:], mode="bilinear", align_corners=False))
-            merged = smooth(lateral(level, sum(summands[1:], summands[0]) if summands else None))
+                merged = F.interpolate(merged, size=level.shape[-2:], mode="bilinear", align_corners=False)
+            merged = smooth(lateral(level, merged))
         assert merged is not None
         return merged

@@ -108,6 +108,27 @@ class CBR(nn.Module):
         return logit
 
 
+class Join(nn.Module):
+    """Shows feature levels what is known of the mask.
+
+    Parameters
+    ----------
+    strides : sequence of int
+        Stride of each level, finest first.
+    """
+
+    def __init__(self, *, strides: Sequence[int]) -> None:
+        super().__init__()
+        self.strides = tuple(strides)
+
+    def forward(self, levels: Sequence[Tensor], guide: Tensor | None) -> list[Tensor]:
+        """Append a guide (N, G, H, W), averaged down to each stride, to levels (N, C, H / stride, W / stride)."""
+        if guide is None:
+            return list(levels)
+        pairs = zip(levels, pool_guide(guide, self.strides), strict=True)
+        return [torch.cat((level, shown.to(level.dtype)), 1) for level, shown in pairs]
+
+
 def pool_guide(guide: Tensor, strides: Sequence[int]) -> list[Tensor]:
     """Average a guide (N, G, H, W) down to each stride; H and W are multiples of the largest stride."""
     pooled, level, reached = [], guide, 1
@@ -118,6 +139,13 @@ def pool_guide(guide: Tensor, strides: Sequence[int]) -> list[Tensor]:
     return pooled
 
 
-def join(levels: Sequence[Tensor], guides: Sequence[Tensor]) -> list[Tensor]:
-    """Append each level's guide channels to it."""
-    return [torch.cat((level, guide.to(level.dtype)), 1) for level, guide in zip(levels, guides, strict=True)]
+def halve(x: Tensor) -> Tensor:
+    """Average (N, C, H, W) over blocks of 2 × 2, as `F.avg_pool2d` does, but faster on processors.
+
+    >>> halve(torch.tensor([[[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]]]))
+    tensor([[[[3.5000, 5.5000]]]])
+    """
+    rows, columns = (side - side % 2 for side in x.shape[-2:])
+    x = x[..., :rows, :columns]
+    total = x[..., ::2, ::2] + x[..., ::2, 1::2]
+    return (total + x[..., 1::2, ::2] + x[..., 1::2, 1::2]) / 4

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sisegcli.network.backbone import Backbone, normalise
-from sisegcli.network.heads import Separable, TopDown, join, pool_guide
+from sisegcli.network.heads import Join, Separable, TopDown
 
 
 class Membership(nn.Module):
@@ -37,6 +37,7 @@ class Membership(nn.Module):
         self.inject = nn.Sequential(nn.Conv2d(2, 24, 3, padding=1), nn.ReLU(), nn.Conv2d(24, fine, 1))
         nn.init.zeros_(self.inject[2].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.inject[2].bias)  # type: ignore[arg-type]
+        self.join = Join(strides=backbone.strides)
         self.merge = TopDown(channels=[c + 2 for c in backbone.channels], strides=backbone.strides, width=width)
         self.mix = nn.Conv2d(2 * width, width, 1, bias=False)
         with torch.no_grad():  # features pass as they are until the comparison has learned something
@@ -66,7 +67,7 @@ class Membership(nn.Module):
         shown = torch.cat((things, prompts), 1).to(x.dtype)
         quarter = F.avg_pool2d(shown, 4)
         levels = self.backbone(x, self.inject(quarter))
-        features = self.merge(join(levels, pool_guide(shown, self.backbone.strides)))
+        features = self.merge(self.join(levels, shown))
         weight = quarter[:, 1:].to(features.dtype)
         mean = (features * weight).sum((2, 3), keepdim=True) / (weight.sum((2, 3), keepdim=True) + 1e-3)
         logit: Tensor = self.logit(self.hidden(self.mix(torch.cat((features, features * mean), 1))))

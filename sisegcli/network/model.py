@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sisegcli.network.backbone import Backbone, normalise
 from sisegcli.network.edge_refiner import EdgeRefiner
-from sisegcli.network.heads import CBR, DFM, join, pool_guide
+from sisegcli.network.heads import CBR, DFM, Join
 from sisegcli.network.membership import Membership
 from sisegcli.network.wholeness import Wholeness
 
@@ -50,6 +50,7 @@ class SisegNetwork(nn.Module):
         self.backbone = backbone
         self.guided = guided
         channels = [c + int(guided) for c in backbone.channels]
+        self.join = Join(strides=backbone.strides)
         self.dfm = DFM(channels=channels, strides=backbone.strides, width=width)
         self.cbr = CBR(channels=channels, strides=backbone.strides, width=width)
         self.membership = membership
@@ -91,10 +92,9 @@ class SisegNetwork(nn.Module):
         """
         x = normalise(images, self.mean, self.std)
         levels = self.backbone(x)
-        if self.guided:
-            if guide is None:
-                guide = images.new_full((images.shape[0], 1, *images.shape[-2:]), 0.5, dtype=x.dtype)
-            levels = join(levels, pool_guide(guide.to(x.dtype), self.backbone.strides))
+        if self.guided and guide is None:
+            guide = images.new_full((images.shape[0], 1, *images.shape[-2:]), 0.5, dtype=x.dtype)
+        levels = self.join(levels, guide.to(x.dtype) if self.guided and guide is not None else None)
         displacement: Tensor = self.dfm(levels)
         boundary: Tensor = self.cbr(levels)
         return displacement, boundary

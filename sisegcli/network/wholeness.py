@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sisegcli.network.backbone import Backbone, normalise
-from sisegcli.network.heads import TopDown, join, pool_guide
+from sisegcli.network.heads import Join, TopDown
 
 DEEP = 96
 """Channels of the coarsest features."""
@@ -38,6 +38,7 @@ class Wholeness(nn.Module):
         self.backbone = backbone
         fine = backbone.channels[list(backbone.strides).index(4)]
         self.inject = nn.Sequential(nn.Conv2d(2, 24, 3, padding=1), nn.ReLU(), nn.Conv2d(24, fine, 1))
+        self.join = Join(strides=backbone.strides)
         self.merge = TopDown(channels=[c + 2 for c in backbone.channels], strides=backbone.strides, width=width)
         self.deep = nn.Sequential(
             nn.Conv2d(backbone.channels[-1] + 2, DEEP, 1, bias=False), nn.BatchNorm2d(DEEP), nn.ReLU()
@@ -64,8 +65,8 @@ class Wholeness(nn.Module):
         x = normalise(windows, self.mean, self.std)
         shown = torch.cat((things, shapes), 1).to(x.dtype)
         quarter = F.avg_pool2d(shown, 4)
-        levels = join(self.backbone(x, self.inject(quarter)), pool_guide(shown, self.backbone.strides))
-        features, deep = self.merge(levels), self.deep(levels[-1])
+        levels = self.join(self.backbone(x, self.inject(quarter)), shown)
+        deep, features = self.deep(levels[-1]), self.merge(levels)
         shape = quarter[:, 1:]
         rim = F.max_pool2d(shape, 5, 1, 2) - shape
         others = (quarter[:, :1] - shape).clamp_min(0)

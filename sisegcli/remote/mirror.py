@@ -40,6 +40,10 @@ class Mirror:
         protocol, *rest = place.relative_to(self.root).parts
         return Url(protocol, "/".join(rest))
 
+    def holds(self, place: Path) -> bool:
+        """Return whether a path is the place of a URL."""
+        return self.url(place) is not None
+
     def told(self, text: str) -> str:
         """Return a text with places replaced by their URLs.
 

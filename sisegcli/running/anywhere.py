@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sisegcli.data.layouts import Layout, Pair, Problem
+from sisegcli.data.layouts import Layout, Problem
 from sisegcli.errors import OutputError, SisegError
 from sisegcli.remote.mirror import Mirror
 from sisegcli.remote.urls import local_path, url_of
-from sisegcli.running.convert import Read, convert
+from sisegcli.running.convert import convert
+from sisegcli.running.fetching import Fetching
 from sisegcli.running.listener import Listener
 from sisegcli.running.merge import MergeSummary, merge
 from sisegcli.running.options import ConvertOptions
-from sisegcli.running.reading import Sample
 from sisegcli.running.shards import RECORD
 from sisegcli.running.summary import Summary
 
@@ -88,48 +88,6 @@ def merge_anywhere(
             _upload(mirror, there, summary.outputs)
         outputs = [Path(mirror.told(str(path))) for path in summary.outputs]
         return replace(summary, outputs=outputs, problems=_told(mirror, summary.problems))
-
-
-@dataclass(frozen=True)
-class Fetching:
-    """Makes a reader of pairs fetch them first, into a folder that is gone when they are read; it can be pickled."""
-
-    mirror: Mirror
-    read: Read | None = None
-
-    @classmethod
-    def of(cls, mirror: Mirror) -> Callable[[Read], Read]:
-        """Return a function that makes readers fetch."""
-        return cls(mirror)._around
-
-    def _around(self, read: Read) -> Read:
-        return replace(self, read=read)
-
-    def __call__(self, pair: Pair) -> Sample | Problem:
-        """Fetch and read a pair, or tell why it can't be read."""
-        assert self.read is not None
-        with tempfile.TemporaryDirectory(prefix="sisegcli-") as folder:
-            # Apart, as both may have one name.
-            here = Pair(pair.stem, Path(folder, "image", pair.image.name), Path(folder, "mask", pair.mask.name))
-            try:
-                image, mask = self._get(pair.image, here.image), self._get(pair.mask, here.mask)
-            except SisegError as error:
-                return Problem(pair.image, str(error))
-            found = self.read(Pair(pair.stem, image, mask))
-        if isinstance(found, Sample):
-            return replace(found, pair=pair)
-        sentence = found.sentence
-        for mine, theirs in ((here.image, pair.image), (here.mask, pair.mask)):
-            sentence = sentence.replace(str(mine), str(theirs))
-        return Problem(pair.image, sentence)
-
-    def _get(self, place: Path, target: Path) -> Path:
-        """Fetch a file, unless it is local anyway; return where it is."""
-        if self.mirror.url(place) is None:
-            return place
-        target.parent.mkdir()
-        self.mirror.get(place, target)
-        return target
 
 
 class _Telling(Listener):

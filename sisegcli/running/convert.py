@@ -10,11 +10,12 @@ from functools import partial
 from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
-from sisegcli.data.layouts import Layout, Pair, Problem, find_pairs
+from sisegcli.data.layouts import Archives, Layout, Problem, find_archives, find_pairs, pair_archives
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError
 from sisegcli.instances import Segmentation
 from sisegcli.methods import Method, build_method, needs_images
+from sisegcli.running.fetching import Fetching, Read
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.lanes import map_in_lanes
 from sisegcli.running.listener import Listener
@@ -30,7 +31,6 @@ NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other
 """Names, in category lists, of what is no category."""
 
 Done = tuple[Sample | LargeSample, Segmentation] | Problem
-Read = Callable[[Pair], Sample | Problem]
 
 
 def convert(
@@ -73,7 +73,9 @@ def convert(
     """
     start = time.perf_counter()
     listener = listener or Listener()
-    layout = find_pairs(options.root, images=options.images, masks=options.masks, split=options.split)
+    layout = _find(options)
+    if layout.name == "webdataset":
+        fetch = Fetching.of(Archives())
     categories = load_categories(options.categories) if options.categories else layout.categories or Categories()
     colours = read_colour_table(options.colours) if options.colours else None
     masks = MaskReader(options.background, options.ignore, colours)
@@ -130,6 +132,15 @@ def convert(
     summary.seconds = time.perf_counter() - start
     summary.stages = {name: stages[name] for name in STAGES if name in stages}
     return summary
+
+
+def _find(options: ConvertOptions) -> Layout:
+    """Find out what is to be converted: archives or a folder."""
+    named = options.images or options.masks or options.split
+    archives = find_archives(options.root) if options.root is not None and not named else []
+    if archives:
+        return pair_archives(archives)
+    return find_pairs(options.root, images=options.images, masks=options.masks, split=options.split)
 
 
 def _notes(options: ConvertOptions, categories: Categories) -> Iterator[str]:

@@ -13,10 +13,10 @@ from typing import Any
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import InputError, OutputError
 from sisegcli.formats.files import output_errors, refuse_existing
-from sisegcli.formats.joining import join_coco, join_folders, join_tables
+from sisegcli.formats.joining import join_archives, join_coco, join_folders, join_tables
 from sisegcli.running.shards import RECORD, Shard, ShardRecord, read_record
 
-FILES = ("instances.json", "instances.csv")
+FILES = ("instances.json", "instances.csv", "instances.tar")
 FOLDERS = ("SegmentationObject", "SegmentationClass", "overlay")
 _SHOWN = 10
 """Missing shards named in full."""
@@ -174,6 +174,8 @@ def _join(folders: Sequence[Path], kinds: Sequence[str], out: Path, *, disjoint:
                 counts.append(join_coco(parts, staging / name, disjoint=disjoint))
             elif name == "instances.csv":
                 join_tables(parts, staging / name)
+            elif name == "instances.tar":
+                counts.append(join_archives(parts, staging / name, disjoint=disjoint))
             else:
                 counts.append(join_folders(parts, staging / name))
         for name in kinds:

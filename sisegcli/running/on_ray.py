@@ -25,7 +25,8 @@ from sisegcli.data.layouts import Layout, Pair, Problem
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import OptionError, SisegError
 from sisegcli.instances import Segmentation
-from sisegcli.running.convert import Done, Read, build, work
+from sisegcli.running.convert import Done, build, work
+from sisegcli.running.fetching import Read
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions

@@ -24,7 +24,8 @@ class ConvertOptions:
     Attributes
     ----------
     root : Path, optional
-        The folder of images and masks; needed unless `images` and `masks` are both given.
+        The folder of images and masks, or an archive, or a folder of archives; needed unless `images` and `masks` are
+        both given.
     images, masks : Path, optional
         Folders of images and masks where they are not to be found by looking at `root`.
     split : str, optional
@@ -36,7 +37,7 @@ class ConvertOptions:
     categories : str, optional
         ``voc``, ``coco``, ``ade20k``, ``cityscapes`` or a file; by default what the layout tells.
     to : tuple of str
-        Formats to write, of ``coco`` and ``voc``.
+        Formats to write; see `sisegcli.formats.WRITERS`.
     polygons : bool
         Polygons instead of run-length codes in COCO files.
     overlay : bool
@@ -124,5 +125,5 @@ class ConvertOptions:
         if self.out is not None:
             return self.out
         root = (self.root or self.images or Path()).resolve()
-        name = f"{root.name or 'images'}-instances"
+        name = f"{root.name.removesuffix('.tar') or 'images'}-instances"
         return root.parent / name if Path.cwd().is_relative_to(root) else Path(name)

@@ -102,7 +102,7 @@ def find_pairs(
     count = f"{len(match.pairs)} pairs" + ("" if split is None else f" of the split {split}")
     description = f"{_KINDS[name]}: {count} from {image_folder} and {mask_folder}{more}."
     places = [base, voc or base, image_folder, image_folder.parent, mask_folder.parent]
-    return Layout(name, description, match.pairs, sorted(problems), _categories(places, voc))
+    return Layout(name, description, match.pairs, sorted(problems), find_categories(places, voc))
 
 
 def _pair(
@@ -142,7 +142,7 @@ def _flat(folder: Path) -> Layout:
         f" such as {first.image.name} with {first.mask.name}."
     )
     problems = [*match.doubles, *map(_no_mask, match.images_alone), *map(_no_image, match.masks_alone)]
-    return Layout("flat", description, match.pairs, sorted(problems), _categories([folder], None))
+    return Layout("flat", description, match.pairs, sorted(problems), find_categories([folder]))
 
 
 def _folder(path: Path | str, base: Path | None = None) -> Path:
@@ -160,7 +160,7 @@ def _subfolder(base: Path, names: Sequence[str], extensions: Sequence[str]) -> P
     return next((folder for folder in there if list_stems(folder, extensions)), None)
 
 
-def _categories(places: Iterable[Path], voc: Path | None) -> Categories | None:
+def find_categories(places: Iterable[Path], voc: Path | None = None) -> Categories | None:
     """Load the list of categories that lies beside the images, or the one of the data set whose layout this is."""
     places = list(dict.fromkeys(places))
     for place in places:

@@ -48,7 +48,7 @@ class Layout:
     Attributes
     ----------
     name : str
-        ``voc``, ``folders``, ``flat`` or ``explicit``.
+        ``voc``, ``folders``, ``flat``, ``explicit`` or ``webdataset``.
     description : str
         One sentence that says which images were paired with which masks.
     pairs : list of Pair
