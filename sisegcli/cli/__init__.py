@@ -9,8 +9,10 @@ import typer
 from typer.core import TyperGroup
 
 from sisegcli import __version__
+from sisegcli.cli.categories import categories
 from sisegcli.cli.convert import convert
 from sisegcli.cli.evaluate import evaluate
+from sisegcli.cli.formats import formats
 from sisegcli.cli.merge import merge
 from sisegcli.cli.options import INTERRUPTED
 from sisegcli.cli.train import train
@@ -59,7 +61,7 @@ def _options(
     pass
 
 
-for _command in (convert, merge, train, evaluate):
+for _command in (convert, merge, train, evaluate, formats, categories):
     app.command(context_settings=HELP_NAMES)(_command)
 
 

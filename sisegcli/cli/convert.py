@@ -10,15 +10,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value, tile_size
-
-
-class Format(str, Enum):
-    """Names of formats on the command line."""
-
-    coco = "coco"
-    voc = "voc"
-    tiff = "tiff"
-    geojson = "geojson"
+from sisegcli.formats import FORMATS
 
 
 class MethodName(str, Enum):
@@ -68,10 +60,10 @@ def convert(
         ),
     ] = None,
     to: Annotated[
-        list[Format] | None,
+        list[str] | None,
         typer.Option(
-            help="Format; repeatable. coco: instances.json. voc: indexed PNGs in SegmentationObject/ and "
-            "SegmentationClass/. tiff: labels of 32 bits. geojson: polygons for QuPath. By default coco.",
+            metavar="NAME",
+            help=f"Format; repeatable. {', '.join(FORMATS)}: sisegcli formats describes them. By default coco.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -173,7 +165,7 @@ def convert(
         categories=categories,
         colours=colours,
         out=out,
-        to=tuple(name.value for name in to or [Format.coco]),
+        to=tuple(to or ["coco"]),
         polygons=polygons,
         overlay=overlay,
         overwrite=overwrite,

@@ -24,8 +24,19 @@ from typing import Any
 from sisegcli.categories import Categories, Category
 from sisegcli.errors import CategoryError
 
-BUILTIN = ("voc", "coco", "ade20k", "cityscapes")
-"""Names of the lists that come with the package."""
+LISTS = {
+    "voc": "PASCAL VOC 2012: 20 things.",
+    "coco": "COCO 2017: 80 things, with the ids of its annotations (1 to 90, with gaps).",
+    "ade20k": "ADE20K SceneParse150: 100 things and 50 stuff categories.",
+    "cityscapes": "Cityscapes, its label ids: 8 things; void labels are among the stuff.",
+}
+"""The lists that come with the package, a sentence on each."""
+
+BUILTIN = tuple(LISTS)
+"""Their names."""
+
+COLUMNS = ("id", "name", "isthing", "supercategory")
+"""Columns of a list as CSV; the last two may be missing."""
 
 _NOT_CATEGORIES = {"__ignore__", "_background_", "__background__", "background"}
 _TRUTH = {"1": True, "true": True, "yes": True, "": True, "0": False, "false": False, "no": False}

@@ -10,25 +10,83 @@ geojson  polygons with holes for viewers of large images, by `rings`
 joining  several outputs of these writers into one
 overlay  pictures for people: instances outlined and named; `colour_wheel` colours displacement fields
 
-A new format is one new file and one line in `WRITERS`.
+A new format is one new file and one entry in `FORMATS`. Nothing heavy is imported before a writer is asked for, so that
+the command line can list them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from sisegcli.formats.coco import CocoWriter
-from sisegcli.formats.geojson import GeoJsonWriter
-from sisegcli.formats.records import ImageResult, Writer
-from sisegcli.formats.tiff import TiffWriter
-from sisegcli.formats.voc import VocWriter
+if TYPE_CHECKING:
+    from sisegcli.formats.records import Writer
 
-WRITERS: dict[str, Callable[..., Writer]] = {
-    "coco": CocoWriter,
-    "voc": VocWriter,
-    "tiff": TiffWriter,
-    "geojson": GeoJsonWriter,
+JOIN_FOLDERS = "joining:join_folders"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that can be written.
+
+    Attributes
+    ----------
+    about : str
+        A sentence about it.
+    place : str
+        ``module:class`` of its writer, in this package.
+    outputs : mapping of str to str
+        Each file and folder that it writes, and ``module:function`` of what joins several of them (see `merge`).
+    """
+
+    about: str
+    place: str
+    outputs: Mapping[str, str]
+
+    @property
+    def writer(self) -> Callable[..., Writer]:
+        """Its writer, called as ``writer(out, categories, polygons=False, overwrite=False)``."""
+        found: Callable[..., Writer] = _load(self.place)
+        return found
+
+
+def joiner(output: str) -> Callable[..., int]:
+    """Return what joins several files or folders of a name: ``join(paths, target, disjoint=False)`` counts images.
+
+    >>> joiner("instances.csv").__name__
+    'join_tables'
+    """
+    found: Callable[..., int] = _load(next(f.outputs[output] for f in FORMATS.values() if output in f.outputs))
+    return found
+
+
+def _load(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+FORMATS: dict[str, Format] = {
+    "coco": Format(
+        "COCO instances in instances.json: run-lengths (--polygons: polygons), scores, boxes and areas.",
+        "coco:CocoWriter",
+        {"instances.json": "joining:join_coco"},
+    ),
+    "voc": Format(
+        "Indexed PNGs in VOC's folders, SegmentationObject/ and SegmentationClass/; scores in instances.csv.",
+        "voc:VocWriter",
+        {"instances.csv": "joining:join_tables", "SegmentationObject": JOIN_FOLDERS, "SegmentationClass": JOIN_FOLDERS},
+    ),
+    "tiff": Format(
+        "Tiled label images of 32 bits in labels/, for images of any size; categories and scores in labels.csv.",
+        "tiff:TiffWriter",
+        {"labels.csv": "joining:join_tables", "labels": JOIN_FOLDERS},
+    ),
+    "geojson": Format(
+        "Polygons with holes in geojson/, a file an image, for QuPath and other viewers of large images.",
+        "geojson:GeoJsonWriter",
+        {"geojson": JOIN_FOLDERS},
+    ),
 }
-"""Writers by name, each called as ``writer(out, categories, polygons=False, overwrite=False)``."""
-
-__all__ = ["WRITERS", "CocoWriter", "GeoJsonWriter", "ImageResult", "TiffWriter", "VocWriter", "Writer"]
+"""Formats by name."""

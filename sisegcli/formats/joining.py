@@ -126,8 +126,8 @@ def _records(path: Path, section: str) -> Iterator[dict[str, Any]]:
     raise _foreign(path)
 
 
-def join_tables(paths: Sequence[Path], target: Path) -> None:
-    """Join the ``instances.csv`` files of `VocWriter`.
+def join_tables(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Join the ``instances.csv`` files of `VocWriter`, or other tables; no images are counted.
 
     Raises
     ------
@@ -147,10 +147,13 @@ def join_tables(paths: Sequence[Path], target: Path) -> None:
                 if header != first:
                     raise InputError(f"{path} and {paths[0]} have different columns; convert one of them again.")
                 shutil.copyfileobj(file, out, 1 << 20)
+    return 0
 
 
-def join_folders(folders: Sequence[Path], target: Path) -> int:
-    """Copy the PNGs of several folders, and of the folders inside, into one that does not exist yet.
+def join_folders(folders: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Copy the files of several folders, and of the folders inside, into one that does not exist yet.
+
+    Hidden files stay where they are.
 
     Returns
     -------
@@ -169,7 +172,7 @@ def join_folders(folders: Sequence[Path], target: Path) -> int:
         for place, _, names in os.walk(folder):
             for name in sorted(names):
                 source = Path(place) / name
-                if source.suffix != ".png" or name.startswith("."):
+                if name.startswith("."):
                     continue
                 path = target / source.relative_to(folder)
                 if path.exists():

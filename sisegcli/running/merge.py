@@ -12,12 +12,14 @@ from typing import Any
 
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import InputError, OutputError
+from sisegcli.formats import FORMATS, joiner
 from sisegcli.formats.files import output_errors, refuse_existing
-from sisegcli.formats.joining import join_coco, join_folders, join_tables
+from sisegcli.formats.joining import join_folders
 from sisegcli.running.shards import RECORD, Shard, ShardRecord, read_record
 
-FILES = ("instances.json", "instances.csv")
-FOLDERS = ("SegmentationObject", "SegmentationClass", "overlay")
+_OUTPUTS = [name for known in FORMATS.values() for name in known.outputs]
+FILES = [name for name in _OUTPUTS if Path(name).suffix]
+FOLDERS = [*(name for name in _OUTPUTS if not Path(name).suffix), "overlay"]
 _SHOWN = 10
 """Missing shards named in full."""
 
@@ -170,14 +172,11 @@ def _join(folders: Sequence[Path], kinds: Sequence[str], out: Path, *, disjoint:
         counts = []
         for name in kinds:
             parts = [folder / name for folder in folders]
-            if name == "instances.json":
-                counts.append(join_coco(parts, staging / name, disjoint=disjoint))
-            elif name == "instances.csv":
-                join_tables(parts, staging / name)
-            else:
-                counts.append(join_folders(parts, staging / name))
+            join = join_folders if name == "overlay" else joiner(name)
+            counts.append(join(parts, staging / name, disjoint=disjoint))
         for name in kinds:
             with output_errors(out / name):
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
                 _move(staging / name, out / name)
         return max(counts)
     finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sisegcli.errors import OptionError
+from sisegcli.formats import FORMATS
 from sisegcli.running.shards import Shard
 
 LEAST_TILE = 64
@@ -36,7 +37,7 @@ class ConvertOptions:
     categories : str, optional
         ``voc``, ``coco``, ``ade20k``, ``cityscapes`` or a file; by default what the layout tells.
     to : tuple of str
-        Formats to write, of ``coco`` and ``voc``.
+        Formats to write, of `sisegcli.formats.FORMATS`.
     polygons : bool
         Polygons instead of run-length codes in COCO files.
     overlay : bool
@@ -102,6 +103,9 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         if self.tile not in ("auto", "off") and not (isinstance(self.tile, int) and self.tile >= LEAST_TILE):
             raise OptionError(f"--tile {self.tile} is neither auto, off nor a number of pixels from {LEAST_TILE} on.")
+        for name in self.to:
+            if name not in FORMATS:
+                raise OptionError(f"There is no format {name!r}; choose from {', '.join(FORMATS)}.")
         if self.polygons and "coco" not in self.to:
             raise OptionError("--polygons is about COCO files; add --to coco.")
         if not (self.to or self.overlay):

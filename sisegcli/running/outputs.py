@@ -10,7 +10,7 @@ from pathlib import Path
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Layout, Problem
 from sisegcli.errors import OptionError, OutputError, SisegError
-from sisegcli.formats import WRITERS
+from sisegcli.formats import FORMATS
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
 from sisegcli.running.overlays import Overlays
@@ -61,15 +61,16 @@ class Outputs:
         ahead: int,
     ) -> None:
         for name in formats:
-            if name not in WRITERS:
-                raise OptionError(f"There is no format {name!r}; choose from {', '.join(WRITERS)}.")
+            if name not in FORMATS:
+                raise OptionError(f"There is no format {name!r}; choose from {', '.join(FORMATS)}.")
         self._out, self._made = out, not out.exists()
         self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
         self._undrawn: list[Problem] = []
         self._writers: list[Writer] = []
         try:
             for name in dict.fromkeys(formats):
-                self._writers.append(WRITERS[name](out, categories, polygons=polygons, overwrite=overwrite))
+                make = FORMATS[name].writer
+                self._writers.append(make(out, categories, polygons=polygons, overwrite=overwrite))
             if not overwrite:
                 _refuse_filled(self._paths)
         except BaseException:

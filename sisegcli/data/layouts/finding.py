@@ -13,6 +13,14 @@ from sisegcli.data.layouts.records import Layout, Problem
 from sisegcli.data.layouts.voc import class_folders, read_split, voc_folder
 from sisegcli.errors import LayoutError
 
+LAYOUTS = {
+    "explicit": "Two folders, named by --images and --masks.",
+    "voc": "A PASCAL VOC development kit: JPEGImages/ and SegmentationClass/ (or SegmentationClassFilled/).",
+    "folders": "images/ and masks/ (or annotations/, labels/), with the same names inside.",
+    "flat": "Images and masks side by side: x.jpg with x.png, or x_mask.png.",
+}
+"""Layouts by name, a sentence on each."""
+
 _IMAGE_FOLDERS = ("images", "image", "imgs", "leftimg8bit", "jpegimages")
 _MASK_FOLDERS = ("masks", "mask", "annotations", "labels", "label", "gtfine", "gtcoarse")
 
