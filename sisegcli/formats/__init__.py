@@ -2,11 +2,12 @@
 
 records  what a writer is given (`ImageResult`) and what it can do (`Writer`)
 files    files that appear whole or not at all
-coco     COCO's ``instances.json``: writer and reader; with `polygons` (masks to exact polygons) and
-         `run_lengths` (any of COCO's segmentations to run-length codes)
+coco     COCO's ``instances.json``: writer (by `coco_stream`, as are `coco_panoptic` and `cvat`) and reader; with
+         `polygons` (masks to exact polygons) and `run_lengths` (any of COCO's segmentations to run-length codes)
 voc      indexed PNGs in VOC's folders: writer and reader; with `table` (a CSV of instances)
 tiff     tiled label images of 32 bits, for images of any size
 geojson  polygons with holes for viewers of large images, by `rings`
+yolo     one polygon an object, by `one_outline`, as in `ade20k`
 joining  several outputs of these writers into one
 overlay  pictures for people: instances outlined and named; `colour_wheel` colours displacement fields
 
@@ -87,6 +88,57 @@ FORMATS: dict[str, Format] = {
         "Polygons with holes in geojson/, a file an image, for QuPath and other viewers of large images.",
         "geojson:GeoJsonWriter",
         {"geojson": JOIN_FOLDERS},
+    ),
+    "coco-panoptic": Format(
+        "COCO panoptic: PNGs of segment numbers in panoptic/, things and stuff, and panoptic.json.",
+        "coco_panoptic:CocoPanopticWriter",
+        {"panoptic.json": "joining:join_coco", "panoptic": JOIN_FOLDERS},
+    ),
+    "coco-results": Format(
+        "COCO results, a list of scored instances, in coco_results.json; coco_results.csv says which image has which "
+        "number.",
+        "coco_results:CocoResultsWriter",
+        {"coco_results.json": "coco_results:join_results", "coco_results.csv": "coco_results:join_image_numbers"},
+    ),
+    "cvat": Format(
+        'cvat.json for CVAT\'s import of "COCO 1.0": polygons where they are exact, masks elsewhere.',
+        "cvat:CvatWriter",
+        {"cvat.json": "joining:join_coco"},
+    ),
+    "voc-boxes": Format(
+        "VOC's boxes as XML in Annotations/, a file an image.",
+        "voc_boxes:VocBoxesWriter",
+        {"Annotations": JOIN_FOLDERS},
+    ),
+    "cityscapes": Format(
+        "Cityscapes' *_instanceIds.png and *_labelIds.png in gtFine/, up to 1000 instances of a category.",
+        "cityscapes:CityscapesWriter",
+        {"gtFine": "cityscapes:join_pairs"},
+    ),
+    "ade20k": Format(
+        "The full ADE20K's *_seg.png (category in R and G, instance in B) and JSON in ade20k/, up to 255 instances.",
+        "ade20k:Ade20kWriter",
+        {"ade20k": "cityscapes:join_pairs"},
+    ),
+    "yolo": Format(
+        "Ultralytics' segmentation labels in yolo/: a text file an image, a polygon an object, and data.yaml.",
+        "yolo:YoloWriter",
+        {"yolo/data.yaml": "yolo:join_data", "yolo/labels": JOIN_FOLDERS},
+    ),
+    "labelme": Format(
+        "LabelMe's JSON in labelme/, a file an image, to be opened beside the images.",
+        "labelme:LabelMeWriter",
+        {"labelme": JOIN_FOLDERS},
+    ),
+    "datumaro": Format(
+        "Datumaro's own JSON in datumaro/annotations/, masks with scores.",
+        "datumaro:DatumaroWriter",
+        {"datumaro/annotations/default.json": "datumaro:join_datumaro"},
+    ),
+    "npz": Format(
+        "NumPy archives in npz/, a file an image: labels, categories, names and scores.",
+        "npz:NpzWriter",
+        {"npz": JOIN_FOLDERS},
     ),
 }
 """Formats by name."""

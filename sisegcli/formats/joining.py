@@ -19,12 +19,12 @@ _START = (',\n"licenses": [],\n"images": [', '\n],\n"annotations": [', '\n],\n"c
 
 
 def join_coco(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
-    """Join ``instances.json`` files; images and annotations are numbered through, categories united.
+    """Join files of a `CocoStream`; images and annotations are numbered through, categories united.
 
     Parameters
     ----------
     paths : sequence of Path
-        Files that `CocoWriter` wrote, in the order of their images.
+        Files such as `CocoWriter` writes, in the order of their images.
     target : Path
         The file to write; an existing one is replaced.
     disjoint : bool
@@ -57,10 +57,10 @@ def _common_start(paths: Sequence[Path]) -> str:
     """Return the beginning, which is the same in all files of one version."""
     starts = []
     for path in paths:
-        with _opened(path) as file:
+        with opened(path) as file:
             starts.append(file.readline())
         if not starts[-1].startswith('{"info": {"description": "Instances from sisegcli"'):
-            raise _foreign(path)
+            raise foreign(path)
         if starts[-1] != starts[0]:
             raise InputError(
                 f"{path} and {paths[0]} are from different versions of sisegcli; convert one of them again."
@@ -79,7 +79,7 @@ def _join_images(paths: Sequence[Path], out: TextIO, seen: dict[str, Path] | Non
             out.write(",\n" if total else "\n")
             total += 1
             if image["id"] != total - before:
-                raise _foreign(path)
+                raise foreign(path)
             out.write(_line({**image, "id": total}))
         counts.append(total - before)
     return counts
@@ -91,7 +91,8 @@ def _join_annotations(paths: Sequence[Path], counts: Sequence[int], out: TextIO)
         for annotation in _records(path, "annotations"):
             out.write(",\n" if number else "\n")
             number += 1
-            out.write(_line({**annotation, "id": number, "image_id": annotation["image_id"] + images}))
+            own = {"id": number} if "id" in annotation else {}  # those of panoptic files have none
+            out.write(_line({**annotation, **own, "image_id": annotation["image_id"] + images}))
         images += count
 
 
@@ -109,21 +110,31 @@ def _join_categories(paths: Sequence[Path], out: TextIO) -> None:
 
 
 def _records(path: Path, section: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a list, of which `CocoWriter` writes one a line."""
-    with _opened(path) as file:
+    return records(path, f'"{section}": [')
+
+
+def records(path: Path, start: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a list that begins with a line, and has one record a line, as `CocoStream` writes them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or has another form.
+    """
+    with opened(path) as file:
         for line in file:
-            if line.startswith(f'"{section}": ['):
+            if line.startswith(start):
                 break
         else:
-            raise _foreign(path)
+            raise foreign(path)
         for line in file:
             if line.startswith("]"):
                 return
             try:
                 yield json.loads(line.rstrip(",\n"))
             except ValueError as error:
-                raise _foreign(path) from error
-    raise _foreign(path)
+                raise foreign(path) from error
+    raise foreign(path)
 
 
 def join_tables(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
@@ -139,7 +150,7 @@ def join_tables(paths: Sequence[Path], target: Path, *, disjoint: bool = False) 
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         first = ""
         for path in paths:
-            with _opened(path) as file:
+            with opened(path) as file:
                 header = file.readline()
                 if not first:
                     out.write(header)
@@ -187,14 +198,16 @@ def join_folders(folders: Sequence[Path], target: Path, *, disjoint: bool = Fals
     return number
 
 
-def _opened(path: Path) -> TextIO:
+def opened(path: Path) -> TextIO:
+    """Open a text file, or raise `InputError`."""
     try:
         return path.open(encoding="utf-8", newline="\n")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
 
 
-def _foreign(path: Path) -> InputError:
+def foreign(path: Path) -> InputError:
+    """Return the error for a file of another form than ours."""
     return InputError(f"{path} is not as sisegcli wrote it; convert its images again.")
 
 

@@ -93,7 +93,7 @@ def merge(folders: Sequence[Path], out: Path, *, partial: bool = False, overwrit
         folders = [folder for folder, record in zip(folders, records, strict=True) if record.converted]
         problems += dict.fromkeys(problem for record in records for problem in record.problems)
     kinds = _kinds(folders)
-    targets = [out / name for name in kinds]
+    targets = list(dict.fromkeys(out / Path(name).parts[0] for name in kinds))
     refuse_existing(*(out / name for name in kinds if name in FILES), overwrite=overwrite)
     for target in targets:
         if not overwrite and target.is_dir() and next(target.iterdir(), None):
