@@ -67,10 +67,10 @@ class CityscapesWriter:
         labels = labels_from_instances(result.instances, result.size)
         ids = [0, *(instance.category for instance in result.instances)]
         width = np.uint8 if max(ids) < 256 else np.uint16
-        values = np.array([0, *numbers], np.uint16), np.array(ids, width)
-        for path, value in zip(paths, values, strict=True):
+        pictures = np.array([0, *numbers], np.uint16)[labels], np.array(ids, width)[labels]
+        for path, picture in zip(paths, pictures, strict=True):
             with replacing(path) as temporary:
-                Image.fromarray(value[labels]).save(temporary, format="PNG")
+                Image.fromarray(picture).save(temporary, format="PNG")
 
     def _numbers(self, result: ImageResult, path: Path) -> list[int]:
         """Return the value of each instance in ``instanceIds``."""

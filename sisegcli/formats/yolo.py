@@ -2,8 +2,8 @@
 
 Each line is an object: its class, counted from 0, then the corners of one polygon, x and y as parts of width and
 height. Several pieces, and holes, are joined to one polygon by slits of no width (see `one_outline`), so an object is
-one line and none is lost; an image without objects has an empty file. Classes are the listed categories in order of id, and ids
-that nobody named after them. Scores have no place here.
+one line and none is lost; an image without objects has an empty file. Classes are the listed categories in order of
+id, and ids that nobody named after them. Scores have no place here.
 
 Images are not copied. Ultralytics looks for labels in ``labels/`` where images are in ``images/``, so the image folder
 belongs at ``yolo/images``: copied, or as a link.
