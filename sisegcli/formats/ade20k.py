@@ -14,6 +14,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import Categories
@@ -101,7 +102,7 @@ class Ade20kWriter:
         """Do nothing: the files that were written are whole and stay."""
 
 
-def _colours(result: ImageResult) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _colours(result: ImageResult) -> NDArray[np.uint8]:
     """Return the PNG's (H, W, 3) values."""
     table = np.zeros((len(result.instances) + 1, 3), np.uint8)
     for number, instance in enumerate(result.instances, start=1):

@@ -67,7 +67,7 @@ class CityscapesWriter:
         labels = labels_from_instances(result.instances, result.size)
         ids = [0, *(instance.category for instance in result.instances)]
         width = np.uint8 if max(ids) < 256 else np.uint16
-        pictures = np.array([0, *numbers], np.uint16)[labels], np.array(ids, width)[labels]
+        pictures = [np.array([0, *numbers], np.uint16)[labels], np.array(ids, width)[labels]]
         for path, picture in zip(paths, pictures, strict=True):
             with replacing(path) as temporary:
                 Image.fromarray(picture).save(temporary, format="PNG")

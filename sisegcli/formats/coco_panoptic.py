@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import Categories
@@ -17,7 +18,7 @@ from sisegcli.errors import OutputError
 from sisegcli.formats.coco_stream import CocoStream, category_record, coco_box
 from sisegcli.formats.files import below, refuse_existing, replacing
 from sisegcli.formats.records import ImageResult
-from sisegcli.instances import labels_from_instances
+from sisegcli.instances import Labels, labels_from_instances
 
 MOST = 2**24 - 1
 """Segments that an image may have: numbers of 24 bits."""
@@ -61,9 +62,8 @@ class CocoPanopticWriter:
                 "instances."
             )
         labels = labels_from_instances(result.instances, result.size)
-        colours = np.stack([labels & 255, labels >> 8 & 255, labels >> 16], axis=-1).astype(np.uint8)
         with replacing(path) as temporary:
-            Image.fromarray(colours).save(temporary, format="PNG")
+            Image.fromarray(segment_colours(labels)).save(temporary, format="PNG")
         self._stream.add_image(result)
         self._seen.update(instance.category for instance in result.instances)
         segments = [
@@ -88,3 +88,12 @@ class CocoPanopticWriter:
     def abort(self) -> None:
         """Remove the unfinished JSON; the PNGs that were written are whole and stay."""
         self._stream.abort()
+
+
+def segment_colours(labels: Labels) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) colours of (H, W) segment numbers.
+
+    >>> segment_colours(np.array([[0, 255, 256, 65536 + 2]], np.int32)).tolist()
+    [[[0, 0, 0], [255, 0, 0], [0, 1, 0], [2, 0, 1]]]
+    """
+    return np.stack([labels & 255, labels >> 8 & 255, labels >> 16], axis=-1).astype(np.uint8)
