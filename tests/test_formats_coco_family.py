@@ -206,5 +206,5 @@ def test_every_format_takes_an_image_without_instances_and_no_images(tmp_path):
     for name in FORMATS:
         write(name, tmp_path / "none")
         write(name, tmp_path / "empty", scene("a", np.zeros((3, 2), int)))
-    assert not [path for path in tmp_path.rglob(".*")]
+    assert not list(tmp_path.rglob(".*"))
     assert Path(tmp_path / "empty/yolo/labels/a.txt").read_text() == ""

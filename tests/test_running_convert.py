@@ -351,8 +351,8 @@ def test_options_that_contradict_each_other(tmp_path, options, sentence):
 
 def test_an_unknown_format_is_an_option_error(tmp_path):
     root = write_folders(tmp_path / "set", {"a": ONE_CAT})
-    with pytest.raises(OptionError, match="no format 'yolo'; choose from coco, voc"):
-        run(root, tmp_path / "out", to=("yolo",))
+    with pytest.raises(OptionError, match="no format 'bmp'; choose from coco, voc"):
+        run(root, tmp_path / "out", to=("bmp",))
 
 
 def test_scenes_come_out_as_their_components(tmp_path):

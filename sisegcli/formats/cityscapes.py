@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import Categories
@@ -67,7 +69,7 @@ class CityscapesWriter:
         labels = labels_from_instances(result.instances, result.size)
         ids = [0, *(instance.category for instance in result.instances)]
         width = np.uint8 if max(ids) < 256 else np.uint16
-        pictures = [np.array([0, *numbers], np.uint16)[labels], np.array(ids, width)[labels]]
+        pictures: list[NDArray[Any]] = [np.array([0, *numbers], np.uint16)[labels], np.array(ids, width)[labels]]
         for path, picture in zip(paths, pictures, strict=True):
             with replacing(path) as temporary:
                 Image.fromarray(picture).save(temporary, format="PNG")

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sisegcli.data.mask_values import AUTO, Value
 from sisegcli.errors import OptionError
 from sisegcli.formats import FORMATS
 from sisegcli.running.shards import Shard
@@ -30,8 +31,8 @@ class ConvertOptions:
         Folders of images and masks where they are not to be found by looking at `root`.
     split : str, optional
         Name of a list in ``ImageSets/Segmentation``.
-    background, ignore : int, optional
-        Mask values of the background and of ignored pixels; none if no value means it.
+    background, ignore : int, None or "auto"
+        Mask values of the background and of ignored pixels; None if no value means it, "auto" for what the layout says.
     colours : Path, optional
         A table of what the colours of RGB masks stand for.
     categories : str, optional
@@ -76,8 +77,8 @@ class ConvertOptions:
     images: Path | None = None
     masks: Path | None = None
     split: str | None = None
-    background: int | None = 0
-    ignore: int | None = 255
+    background: Value = AUTO
+    ignore: Value = AUTO
     categories: str | None = None
     colours: Path | None = None
     to: tuple[str, ...] = ("coco",)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Layout, Problem
-from sisegcli.errors import OptionError, OutputError, SisegError
+from sisegcli.errors import OutputError, SisegError
 from sisegcli.formats import FORMATS
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
@@ -29,7 +29,8 @@ def check_apart(out: Path, layout: Layout) -> None:
     target = out.resolve()
     searched: set[Path] = set()
     for pair in layout.pairs:
-        depth = pair.stem.count("/")
+        # Masks of an image folder may have any place.
+        depth = 0 if layout.name == "hugging-face" else pair.stem.count("/")
         searched |= {path.parents[min(depth, len(path.parents) - 1)] for path in (pair.image, pair.mask)}
     for folder in sorted(searched):
         inside = target.is_relative_to(folder.resolve()) and layout.name != "flat"  # flat folders are not read deeply
@@ -42,8 +43,6 @@ class Outputs:
 
     Raises
     ------
-    OptionError
-        If no format has a name given.
     OutputError
         If an output exists already and may not be overwritten.
     """
@@ -60,9 +59,6 @@ class Outputs:
         pool: Executor,
         ahead: int,
     ) -> None:
-        for name in formats:
-            if name not in FORMATS:
-                raise OptionError(f"There is no format {name!r}; choose from {', '.join(FORMATS)}.")
         self._out, self._made = out, not out.exists()
         self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
         self._undrawn: list[Problem] = []

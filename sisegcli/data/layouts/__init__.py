@@ -1,7 +1,8 @@
 """How data sets lie in folders: find the pairs of image and mask, and say how a folder was understood."""
 
-from sisegcli.data.layouts.finding import LAYOUTS, find_pairs
+from sisegcli.data.layouts.finding import find_pairs
 from sisegcli.data.layouts.records import Layout, Pair, Problem
+from sisegcli.data.layouts.table import LAYOUTS
 from sisegcli.data.layouts.voc import read_split, voc_folder
 
 __all__ = ["LAYOUTS", "Layout", "Pair", "Problem", "find_pairs", "read_split", "voc_folder"]
