@@ -50,6 +50,10 @@ def make(root, *names):
     return root
 
 
+def run(root):
+    return convert(ConvertOptions(root=root, out=root.with_name(f"{root.name}-out"), method="components"))
+
+
 def found(layout, root):
     assert layout.problems == []
     return [(p.stem, p.image.relative_to(root).as_posix(), p.mask.relative_to(root).as_posix()) for p in layout.pairs]
@@ -326,7 +330,7 @@ class TestHuggingFace:
         write_png(tmp_path / "set/train/images/1.png", np.zeros((1, 2, 3), np.uint8))
         write_png(tmp_path / "set/train/1_mask.png", np.array([[1, 0]], np.uint8))
         (tmp_path / "set/train/metadata.csv").write_text("file_name,mask_file_name\nimages/1.png,1_mask.png\n")
-        done = convert(ConvertOptions(root=tmp_path / "set", out=tmp_path / "out", method="components"))
+        done = run(tmp_path / "set")
         assert (done.converted, done.problems) == (1, [])
 
 

@@ -41,8 +41,9 @@ def convert(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, or flat pairs. Not needed with "
-            "both --images and --masks. Folders may be URLs: s3://, gs://, https://.",
+            help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, flat pairs, or a known data set "
+            "(sisegcli formats lists them). Not needed with both --images and --masks. Folders may be URLs: s3://, "
+            "gs://, https://.",
             show_default=False,
         ),
     ] = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from sisegcli.categories import Categories
 from sisegcli.formats.coco_stream import CocoStream, category_record, coco_box, coco_rle
 from sisegcli.formats.records import ImageResult
-from sisegcli.formats.rings import mask_rings
+from sisegcli.formats.rings import Ring, mask_rings
 
 
 class CvatWriter:
@@ -49,14 +49,13 @@ class CvatWriter:
         for instance in result.instances:
             self._seen.add(instance.category)
             pieces = mask_rings(instance.crop(), instance.box[:2])
-            simple = len(pieces) == 1 and len(pieces[0]) == 1
-            outline = [[value for corner in pieces[0][0][:-1] for value in corner]]
+            simple = [len(rings) for rings in pieces] == [1]
             self._stream.add_annotation(
                 {
                     "id": self._stream.annotations + 1,
                     "image_id": self._stream.images,
                     "category_id": self._categories.number(instance.category) + 1,
-                    "segmentation": outline if simple else coco_rle(instance),
+                    "segmentation": [_polygon(pieces[0][0])] if simple else coco_rle(instance),
                     "area": instance.area,
                     "bbox": coco_box(instance),
                     "iscrowd": int(not simple),
@@ -73,3 +72,7 @@ class CvatWriter:
     def abort(self) -> None:
         """Remove the temporary files."""
         self._stream.abort()
+
+
+def _polygon(ring: Ring) -> list[int]:
+    return [value for corner in ring[:-1] for value in corner]
