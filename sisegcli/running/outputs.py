@@ -61,7 +61,7 @@ class Outputs:
     ) -> None:
         self._out, self._made = out, not out.exists()
         self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
-        self._undrawn: list[Problem] = []
+        self._lacking: list[Problem] = []
         self._writers: list[Writer] = []
         try:
             for name in dict.fromkeys(formats):
@@ -75,18 +75,21 @@ class Outputs:
 
     @stage("encode")
     def add(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Problem | None:
-        """Write one image, or tell why it can't be written."""
-        try:
-            result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
-            for writer in self._writers:
-                writer.add(result)
-        except SisegError as error:
-            return Problem(sample.pair.image, str(error))
+        """Write one image, or tell why it can't be written.
+
+        A format that cannot hold it does not keep it from the others; `close` tells of that.
+        """
+        result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
+        tried = [_add(writer, result) for writer in self._writers]
+        refused = [problem for problem in tried if problem is not None]
+        if refused and len(refused) == len(self._writers):
+            return refused[0]
+        self._lacking += refused
         if self._overlays and isinstance(sample, Sample):
             self._overlays.add(sample, segmentation)
         elif self._overlays:
             sentence = f"{sample.pair.image} is converted, but too large for a picture of it; leave --overlay out."
-            self._undrawn.append(Problem(sample.pair.image, sentence))
+            self._lacking.append(Problem(sample.pair.image, sentence))
         return None
 
     @stage("encode")
@@ -95,7 +98,7 @@ class Outputs:
         problems = self._overlays.finish() if self._overlays else []
         for writer in self._writers:
             writer.close()
-        return self._paths, problems + self._undrawn
+        return self._paths, problems + self._lacking
 
     @property
     def _paths(self) -> list[Path]:
@@ -111,6 +114,14 @@ class Outputs:
         if self._made:
             with suppress(OSError):  # not there, or not empty
                 self._out.rmdir()
+
+
+def _add(writer: Writer, result: ImageResult) -> Problem | None:
+    try:
+        writer.add(result)
+    except SisegError as error:
+        return Problem(result.image, str(error))
+    return None
 
 
 def _refuse_filled(targets: Sequence[Path]) -> None:
