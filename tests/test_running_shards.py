@@ -80,6 +80,18 @@ def test_merged_shards_are_the_whole_byte_for_byte(root, tmp_path, of, polygons)
     assert len(content(tmp_path / "whole")) == 9 + 14 * len(NAMES)
 
 
+def test_a_shard_of_which_a_format_holds_no_image(tmp_path):
+    many = np.kron(np.ones((40, 26), np.uint8), np.array([[1, 0], [0, 0]], np.uint8))  # too many for Cityscapes
+    root = write_folders(tmp_path / "set", {"a": many, "b": ONE_CAT})
+    options = {"to": ("cityscapes", "coco"), "categories": None}
+    run(root, tmp_path / "whole", **options)
+    summary = merge(run_all(root, tmp_path, 2, **options), tmp_path / "merged")
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+    assert "gtFine/b_labelIds.png" in content(tmp_path / "merged")
+    [problem] = summary.problems
+    assert "cannot hold more than 1000 instances" in problem.sentence
+
+
 def test_the_network_sees_the_batches_of_one_run(tmp_path):
     noise = np.random.default_rng(0)
     root = write_folders(tmp_path / "set", {f"im{n}": TWO_DOGS.repeat(9, 0).repeat(9, 1) for n in range(5)})

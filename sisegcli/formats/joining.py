@@ -179,6 +179,8 @@ def join_folders(folders: Sequence[Path], target: Path, *, disjoint: bool = Fals
         If a file cannot be copied.
     """
     number = 0
+    with output_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
     for folder in folders:
         for place, _, names in os.walk(folder):
             for name in sorted(names):

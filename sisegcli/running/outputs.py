@@ -11,6 +11,7 @@ from sisegcli.categories import Categories
 from sisegcli.data.layouts import Layout, Problem
 from sisegcli.errors import OutputError, SisegError
 from sisegcli.formats import FORMATS
+from sisegcli.formats.files import output_errors
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
 from sisegcli.running.overlays import Overlays
@@ -98,6 +99,10 @@ class Outputs:
         problems = self._overlays.finish() if self._overlays else []
         for writer in self._writers:
             writer.close()
+            for path in writer.paths:
+                if not path.suffix:  # a folder, empty where a format could not hold any image
+                    with output_errors(path):
+                        path.mkdir(parents=True, exist_ok=True)
         return self._paths, problems + self._lacking
 
     @property

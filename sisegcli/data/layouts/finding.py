@@ -125,7 +125,7 @@ def find_pairs(
             raise LayoutError(f"{voc} has masks but no images in JPEGImages; name their folder with --images.")
         image_folder = base
     if image_folder is None or mask_folder is None or image_folder.resolve() == mask_folder.resolve():
-        return _ade20k_full(base) or _flat(image_folder or base)
+        return _flat(image_folder or base, base)
 
     match, problems = _pair(image_folder, mask_folder, names, deep=image_folder != base)
     if name == "voc" and names is None:
@@ -172,12 +172,14 @@ def _from_metadata(base: Path) -> Layout | None:
 
 def _from_splits(base: Path) -> Layout | None:
     """Pair ``train/images/`` with ``train/masks/`` and so on; None where there are no such folders."""
-    if _subfolder(base, _IMAGE_FOLDERS, EXTENSIONS) or _subfolder(base, _MASK_FOLDERS, LOSSLESS):
+    splits = sorted(path for path in base.iterdir() if path.is_dir() and path.name.lower() in _SPLITS)
+    own = splits and (_subfolder(base, _IMAGE_FOLDERS, EXTENSIONS) or _subfolder(base, _MASK_FOLDERS, LOSSLESS))
+    if not splits or own:
         return None
     pairs: list[Pair] = []
     problems: list[Problem] = []
     places, names = [base], []
-    for folder in sorted(path for path in base.iterdir() if path.is_dir() and path.name.lower() in _SPLITS):
+    for folder in splits:
         images, masks = _subfolder(folder, _IMAGE_FOLDERS, EXTENSIONS), _subfolder(folder, _MASK_FOLDERS, LOSSLESS)
         if images is None or masks is None:
             continue
@@ -228,9 +230,17 @@ def _pair(
     return match, problems + match.doubles
 
 
-def _flat(folder: Path) -> Layout:
-    """Pair the images and masks of one folder, the last layout that is tried."""
+def _flat(folder: Path, base: Path) -> Layout:
+    """Pair the images and masks of one folder, the last layout that is tried.
+
+    The full ADE20K is such a folder, or has some at any depth; a whole tree is looked through only if nothing else is
+    found.
+    """
     match = pair_flat(list_stems(folder, (*EXTENSIONS, ".gif"), deep=False))
+    if not match.pairs or any(is_full_ade20k(pair.mask.stem) for pair in match.pairs):
+        layout = _ade20k_full(base)
+        if layout is not None:
+            return layout
     if not match.pairs:
         raise LayoutError(
             f"{folder} has no images and masks that can be paired: it is no VOC folder (JPEGImages and"
