@@ -96,8 +96,16 @@ class TestCityscapes:
         mode, ids = pixels(tmp_path / "gtFine/a_labelIds.png")
         assert (mode, ids.tolist()) == ("I;16", [[999, 0]])
         writer = FORMATS["cityscapes"].writer(tmp_path / "more", stuff)
-        with pytest.raises(OutputError, match="cannot hold stuff of the id 1000, but up to 999"):
+        with pytest.raises(OutputError, match="cannot hold the stuff 'sea' of the id 1000, but ids from 1 to 999"):
             writer.add(scene("a", np.array([[1, 0]]), {1: 1000}))
+        nothing_is_left(writer, tmp_path / "more")
+
+    def test_nothing_of_id_0_becomes_unlabeled_but_the_unlabeled(self, tmp_path):
+        write("cityscapes", tmp_path, scene("a", np.array([[1, 0]]), {1: 0}), categories=CITY)
+        road = FORMATS["cityscapes"].writer(tmp_path / "train", load_categories("cityscapes-train"))
+        with pytest.raises(OutputError, match=r"cannot hold the stuff 'road' of the id 0, .* as 0 is unlabeled"):
+            road.add(scene("a", np.array([[1, 0]]), {1: 0}))
+        nothing_is_left(road, tmp_path / "train")
 
 
 def load_ade20k(folder, stem):
@@ -125,6 +133,9 @@ class TestAde20k:
             number: (CATEGORY[number], SCORES[number]) for number in CATEGORY
         }
         assert objects[2]["name"] == 'person "x", <b>'
+        write("ade20k", tmp_path, scene("c", np.array([[0, 1]]), {1: 0}))
+        classes, instances, objects = load_ade20k(tmp_path / "ade20k", "c")
+        assert (instances.tolist(), objects[1]["name_ndx"]) == ([[0, 1]], 0)
         classes, instances, _ = load_ade20k(tmp_path / "ade20k", "b")
         np.testing.assert_array_equal(instances, many)
         assert {int(classes[many == 1][0]), int(classes[many == 2][0])} == {3000, 6655}

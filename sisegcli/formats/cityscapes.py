@@ -1,11 +1,12 @@
 """Cityscapes' label images: ``gtFine/NAME_gtFine_instanceIds.png`` and ``gtFine/NAME_gtFine_labelIds.png``.
 
 ``labelIds`` holds category ids, ``instanceIds`` (16 bits) 1000 times the id plus a number from 0 for things, and the id
-alone for stuff; 0 is unlabeled. Images called ``x_leftImg8bit.png`` become ``x_gtFine_instanceIds.png``, any other
-``x`` becomes ``x_instanceIds.png``. Scores have no place here. See cityscapesscripts, `json2instanceImg.py`.
+alone for stuff; 0 is unlabeled. Ids are the masks' own: train ids stay train ids. Images called ``x_leftImg8bit.png``
+become ``x_gtFine_instanceIds.png``, any other ``x`` becomes ``x_instanceIds.png``. Scores have no place here. See
+cityscapesscripts, `json2instanceImg.py`.
 
-What 16 bits cannot hold is refused: a thing's id goes from 1 to 65, a stuff category's to 999, and an image has at most
-1000 instances of a category. ``labelIds`` has 8 bits, and 16 where an id needs them.
+What 16 bits cannot hold is refused: a thing's id goes from 1 to 65, a stuff category's from 1 to 999, and an image has
+at most 1000 instances of a category. ``labelIds`` has 8 bits, and 16 where an id needs them.
 """
 
 from __future__ import annotations
@@ -82,8 +83,12 @@ class CityscapesWriter:
         for instance in result.instances:
             category = instance.category
             if not self._categories.isthing(category):
-                if category >= 1000:
-                    raise OutputError(f"{path} cannot hold stuff of the id {category}, but up to 999; {way_out}.")
+                name = self._categories.name(category)
+                if category >= 1000 or (category == 0 and name != "unlabeled"):
+                    raise OutputError(
+                        f"{path} cannot hold the stuff {name!r} of the id {category}, but ids from 1 to 999, as 0 is "
+                        f"unlabeled; {way_out}."
+                    )
                 numbers.append(category)
                 continue
             if not 1 <= category <= 65 or (category == 65 and seen[65] > 535):
