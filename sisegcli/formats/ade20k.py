@@ -5,8 +5,8 @@ stretch B over 0 to 255; its order is what counts.) The JSON lists the same inst
 ``name_ndx`` the category's id, with one polygon for each (see `one_outline`) and a score, which is our addition. It has
 what ADE20K's own loader asks for; nothing is known of parts and attributes, so they are empty.
 
-A category of id 0 has the colours of nobody, but B and the JSON tell its instances. What a channel of 8 bits cannot hold
-is refused: more than 255 instances in an image, and ids above 6655.
+A category of id 0 has the colours of nobody, but B and the JSON tell its instances. What a channel of 8 bits cannot
+hold is refused: more than 255 instances in an image, and ids above 6655.
 """
 
 from __future__ import annotations
