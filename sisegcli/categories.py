@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -46,6 +48,7 @@ class Categories(Mapping[int, Category]):
 
     def __init__(self, categories: Iterable[Category] = ()) -> None:
         self._by_id = {c.id: c for c in sorted(categories, key=lambda c: c.id)}
+        self._ids = list(self._by_id)
 
     def __getitem__(self, category_id: int) -> Category:
         return self._by_id[category_id]
@@ -62,6 +65,28 @@ class Categories(Mapping[int, Category]):
     def find(self, category_id: int) -> Category:
         """Return the category of an id, made up as a thing where nobody named it."""
         return self._by_id.get(category_id) or Category(category_id, f"class-{category_id}")
+
+    def number(self, category_id: int) -> int:
+        """Return the number of an id where ids have to count from 0 without gaps.
+
+        Named ids come first, in order, and all others after them, so that the number depends on nothing else.
+
+        >>> categories = Categories([Category(3, "sky"), Category(15, "person")])
+        >>> [categories.number(category_id) for category_id in (3, 15, 0, 1, 2, 4, 16)]
+        [0, 1, 2, 3, 4, 5, 16]
+        """
+        below = bisect_left(self._ids, category_id)
+        return below if category_id in self._by_id else len(self._ids) + category_id - below
+
+    def numbered(self, count: int) -> list[Category]:
+        """Return the categories of the numbers from 0 up to `count`, and all named ones in any case.
+
+        >>> [category.name for category in Categories([Category(1, "sky")]).numbered(3)]
+        ['sky', 'class-0', 'class-2']
+        """
+        others = (category_id for category_id in itertools.count() if category_id not in self._by_id)
+        more = max(0, count - len(self._ids))
+        return [*self._by_id.values(), *(self.find(category_id) for category_id in itertools.islice(others, more))]
 
     def name(self, category_id: int) -> str:
         """Return the name of an id."""

@@ -9,7 +9,7 @@ from sisegcli import __version__
 from sisegcli.cli import app
 
 HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors", "tifffile", "rich.console")
-COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview")
+COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", "formats", "categories")
 
 
 def invoke(*arguments):

@@ -302,14 +302,14 @@ class TestRealLayouts:
             ("coco-train", {}, "folders", 220, 0, 80),
             ("coco-dev", {}, "folders", 121, 0, None),
             ("nuclei-dev", {}, "folders", 220, 0, None),
-            ("fixtures/ade20k_sceneparsing_3/sampleData", {}, "folders", 3, 0, None),
+            ("fixtures/ade20k_sceneparsing_3/sampleData", {}, "ade20k", 3, 0, 150),
             (
                 "fixtures/ade20k_full_3/dataset/ADE20K_2021_17_01/images/ADE/training/urban/street",
                 {},
-                "flat",
+                "ade20k-full",
                 3,
-                4,
-                None,
+                0,
+                40,
             ),
         ],
     )

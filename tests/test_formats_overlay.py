@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from sisegcli.categories import Categories, Category
-from sisegcli.formats import WRITERS
+from sisegcli.formats import FORMATS
 from sisegcli.formats.colour_wheel import WHEEL
 from sisegcli.formats.legend import draw_legend
 from sisegcli.formats.overlay import (
@@ -159,9 +159,8 @@ def test_a_field_of_nothing_is_white(inside):
 
 
 def test_the_table_of_writers(tmp_path: Path):
-    assert list(WRITERS) == ["coco", "voc", "tiff", "geojson"]
-    for make in WRITERS.values():
-        writer = make(tmp_path, Categories(), polygons=True, overwrite=False)
+    for known in FORMATS.values():
+        writer = known.writer(tmp_path, Categories(), polygons=True, overwrite=False)
         writer.close()
         assert all(path.parent == tmp_path for path in writer.paths)
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from sisegcli.cli import app
 from sisegcli.data.layouts import Pair
 from sisegcli.errors import InputError, LayoutError, OptionError, OutputError
+from sisegcli.formats import FORMATS
 from sisegcli.remote.mirror import Mirror
 from sisegcli.remote.urls import Url, url_of
 from sisegcli.running.anywhere import Fetching, convert_anywhere, merge_anywhere
@@ -69,7 +70,7 @@ def test_a_store_gives_what_a_folder_gives(tmp_path, bucket, staged, write):
     root = write(tmp_path / "set", MASKS)
     (root / "classes.txt").write_text("nothing\n" + "thing\n" * 20)
     put(root, f"{bucket}/set")
-    options = {"to": ("coco", "voc"), "overlay": True}
+    options = {"to": tuple(FORMATS), "overlay": True}
     local = run(root, tmp_path / "out", **options)
     found = run(f"{bucket}/set", f"{bucket}/out", **options)
     assert content(f"{bucket}/out") == content(str(tmp_path / "out"))
@@ -77,6 +78,20 @@ def test_a_store_gives_what_a_folder_gives(tmp_path, bucket, staged, write):
     assert found.layout == local.layout.replace(str(root), f"{bucket}/set")
     assert [str(path) for path in found.outputs] == [str(Path(f"{bucket}/out") / path.name) for path in local.outputs]
     assert list(staged.iterdir()) == []
+
+
+def test_lists_that_layouts_are_told_by_are_fetched(tmp_path, bucket, staged):
+    write_folders(tmp_path / "hf/train", {"a": TWO_DOGS})
+    (tmp_path / "hf/train/metadata.csv").write_text("file_name,mask_file_name\nimages/a.png,masks/a.png\n")
+    write_folders(tmp_path / "vistas/training", {"a": ONE_CAT})
+    (tmp_path / "vistas/training/masks").rename(tmp_path / "vistas/training/labels")
+    labels = [{"name": f"x--{name}", "readable": name, "instances": True} for name in ("bird", *"bcdefgh", "cat")]
+    (tmp_path / "vistas/config.json").write_text(json.dumps({"labels": labels}))
+    put(tmp_path, bucket)
+    assert run(f"{bucket}/hf", tmp_path / "one").layout.startswith("Hugging Face image folder: 1 pairs from memory://")
+    found = run(f"{bucket}/vistas", tmp_path / "two")
+    assert found.layout.startswith("Mapillary Vistas: 1 pairs from training in memory://")
+    assert dict(found.instances) == {"bird": 1, "cat": 1}
 
 
 def test_a_split_of_a_store(tmp_path, bucket, staged):

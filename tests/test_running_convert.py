@@ -351,8 +351,8 @@ def test_options_that_contradict_each_other(tmp_path, options, sentence):
 
 def test_an_unknown_format_is_an_option_error(tmp_path):
     root = write_folders(tmp_path / "set", {"a": ONE_CAT})
-    with pytest.raises(OptionError, match="no format 'yolo'; choose from coco, voc"):
-        run(root, tmp_path / "out", to=("yolo",))
+    with pytest.raises(OptionError, match="no format 'bmp'; choose from coco, voc"):
+        run(root, tmp_path / "out", to=("bmp",))
 
 
 def test_scenes_come_out_as_their_components(tmp_path):
@@ -373,3 +373,19 @@ def test_scenes_come_out_as_their_components(tmp_path):
 def test_components_method_is_used_as_named(tmp_path):
     root = write_folders(tmp_path / "set", {"a": TWO_DOGS})
     assert run(root, tmp_path / "a").instances == run(root, tmp_path / "b", method=ComponentsMethod()).instances
+
+
+def test_a_format_that_cannot_hold_an_image_does_not_keep_it_from_others(tmp_path):
+    many = np.kron(np.ones((40, 26), np.uint8), np.array([[1, 0], [0, 0]], np.uint8))  # 1,040 lone pixels
+    root = write_folders(tmp_path / "set", {"a": many, "b": ONE_CAT})
+    options = {"root": root, "method": "components", "workers": 1}
+    summary = convert(ConvertOptions(out=tmp_path / "out", to=("cityscapes", "coco", "npz"), **options))
+    assert (summary.converted, summary.exit_code) == (2, 1)
+    [problem] = summary.problems
+    assert problem.path.name == "a.png" and "cannot hold more than 1000 instances of 'class-1'" in problem.sentence
+    assert {path.name for path in (tmp_path / "out/npz").iterdir()} == {"a.npz", "b.npz"}
+    assert {path.name for path in (tmp_path / "out/gtFine").iterdir()} == {"b_instanceIds.png", "b_labelIds.png"}
+    found, _ = read_instances(tmp_path / "out/instances.json")
+    assert [len(found[name]) for name in ("a.png", "b.png")] == [1040, 1]
+    alone = convert(ConvertOptions(out=tmp_path / "alone", to=("cityscapes",), **options))
+    assert (alone.converted, alone.exit_code, len(alone.problems)) == (1, 1, 1)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from sisegcli.cli import app
 from sisegcli.errors import InputError, OptionError, OutputError
+from sisegcli.formats import FORMATS
 from sisegcli.running.convert import convert
 from sisegcli.running.merge import merge
 from sisegcli.running.options import ConvertOptions
@@ -69,14 +70,26 @@ def test_bad_specs(text, root, tmp_path):
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 12])
 @pytest.mark.parametrize("polygons", [False, True])
 def test_merged_shards_are_the_whole_byte_for_byte(root, tmp_path, of, polygons):
-    options = {"to": ("coco", "voc"), "overlay": True, "polygons": polygons}
+    options = {"to": tuple(FORMATS), "overlay": True, "polygons": polygons}
     run(root, tmp_path / "whole", **options)
     outs = run_all(root, tmp_path, of, **options)
     summary = merge(outs[::-1], tmp_path / "merged", overwrite=False)
     assert content(tmp_path / "merged") == content(tmp_path / "whole")
     assert (summary.images, summary.exit_code, summary.problems) == (len(NAMES), 0, [])
     assert summary.folders == min(of, len(NAMES))
-    assert len(content(tmp_path / "whole")) == 2 + 3 * len(NAMES)
+    assert len(content(tmp_path / "whole")) == 9 + 14 * len(NAMES)
+
+
+def test_a_shard_of_which_a_format_holds_no_image(tmp_path):
+    many = np.kron(np.ones((40, 26), np.uint8), np.array([[1, 0], [0, 0]], np.uint8))  # too many for Cityscapes
+    root = write_folders(tmp_path / "set", {"a": many, "b": ONE_CAT})
+    options = {"to": ("cityscapes", "coco"), "categories": None}
+    run(root, tmp_path / "whole", **options)
+    summary = merge(run_all(root, tmp_path, 2, **options), tmp_path / "merged")
+    assert content(tmp_path / "merged") == content(tmp_path / "whole")
+    assert "gtFine/b_labelIds.png" in content(tmp_path / "merged")
+    [problem] = summary.problems
+    assert "cannot hold more than 1000 instances" in problem.sentence
 
 
 def test_the_network_sees_the_batches_of_one_run(tmp_path):

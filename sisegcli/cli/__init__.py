@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from sisegcli import __version__
+from sisegcli.cli.categories import categories
 from sisegcli.cli.convert import convert
 from sisegcli.cli.evaluate import evaluate
+from sisegcli.cli.formats import formats
 from sisegcli.cli.help import Command, Group
 from sisegcli.cli.merge import merge
 from sisegcli.cli.options import INTERRUPTED
@@ -62,7 +64,7 @@ def _options(
     pass
 
 
-for _command in (convert, merge, train, evaluate, report, preview):
+for _command in (convert, merge, train, evaluate, report, preview, formats, categories):
     app.command(cls=Command, context_settings=HELP_NAMES)(_command)
 
 

@@ -10,16 +10,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value, tile_size
-
-
-class Format(str, Enum):
-    """Names of formats on the command line."""
-
-    coco = "coco"
-    voc = "voc"
-    tiff = "tiff"
-    geojson = "geojson"
-    webdataset = "webdataset"
+from sisegcli.formats import FORMATS
 
 
 class MethodName(str, Enum):
@@ -50,17 +41,17 @@ def convert(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, or flat pairs; or tar files as "
-            "WebDataset has them (x.jpg, x.mask.png). Not needed with both --images and --masks. Folders may be URLs: "
-            "s3://, gs://, https://.",
+            help="Folder of images and semantic masks: a VOC devkit, images/ + masks/, flat pairs, a known data set "
+            "(sisegcli formats lists them), or tar files as WebDataset has them (x.jpg, x.mask.png). Not needed with "
+            "both --images and --masks. Folders may be URLs: s3://, gs://, https://.",
             show_default=False,
         ),
     ] = None,
     split: shared.Split = None,
     images: shared.Images = None,
     masks: shared.Masks = None,
-    background: shared.Background = "0",
-    ignore: shared.Ignore = "255",
+    background: shared.Background = "auto",
+    ignore: shared.Ignore = "auto",
     categories: shared.CategoryList = None,
     colours: shared.Colours = None,
     out: Annotated[
@@ -70,12 +61,10 @@ def convert(
         ),
     ] = None,
     to: Annotated[
-        list[Format] | None,
+        list[str] | None,
         typer.Option(
-            metavar="|".join(Format),
-            help="Format; repeatable. coco: instances.json. voc: indexed PNGs in SegmentationObject/ and "
-            "SegmentationClass/. tiff: labels of 32 bits. geojson: polygons for QuPath. webdataset: a PNG "
-            "and a JSON for each image in instances.tar. By default coco.",
+            metavar="NAME",
+            help=f"Format; repeatable. {', '.join(FORMATS)}: sisegcli formats describes them. By default coco.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -177,7 +166,7 @@ def convert(
         categories=categories,
         colours=colours,
         out=out,
-        to=tuple(name.value for name in to or [Format.coco]),
+        to=tuple(to or ["coco"]),
         polygons=polygons,
         overlay=overlay,
         overwrite=overwrite,

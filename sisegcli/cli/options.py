@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,18 +25,28 @@ Masks = Annotated[
     typer.Option(metavar="DIR", help="Folder of the masks, if there are several.", rich_help_panel=INPUT),
 ]
 Background = Annotated[
-    str, typer.Option(metavar="INT|none", help="Mask value of the background.", rich_help_panel=INPUT)
+    str,
+    typer.Option(
+        metavar="INT|none|auto",
+        help="Mask value of the background. auto: what the layout says, mostly 0.",
+        rich_help_panel=INPUT,
+    ),
 ]
 Ignore = Annotated[
-    str, typer.Option(metavar="INT|none", help="Mask value of ignored (void) pixels.", rich_help_panel=INPUT)
+    str,
+    typer.Option(
+        metavar="INT|none|auto",
+        help="Mask value of ignored (void) pixels. auto: what the layout says, mostly 255.",
+        rich_help_panel=INPUT,
+    ),
 ]
 CategoryList = Annotated[
     str | None,
     typer.Option(
         "--categories",
         metavar="LIST",
-        help="Names, and which are stuff: voc, coco, ade20k, cityscapes, or a file (names by line, COCO's JSON, or "
-        "id,name,isthing CSV). By default what the folder tells.",
+        help="Names, and which are stuff: a list of sisegcli categories (voc, coco, …), or a file (names by line, "
+        "COCO's JSON, or id,name,isthing CSV). By default what the folder tells.",
         rich_help_panel=INPUT,
     ),
 ]
@@ -55,16 +65,18 @@ Json = Annotated[
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=RUNNING)]
 
 
-def mask_value(option: str, text: str) -> int | None:
+def mask_value(option: str, text: str) -> int | Literal["auto"] | None:
     """Read the value of ``--background`` or ``--ignore``.
 
-    >>> mask_value("--ignore", "255"), mask_value("--ignore", "none")
-    (255, None)
+    >>> mask_value("--ignore", "255"), mask_value("--ignore", "none"), mask_value("--ignore", "auto")
+    (255, None, 'auto')
     """
+    if text.lower() == "auto":
+        return "auto"
     if text.lower() == "none":
         return None
     if not text.isdecimal():
-        raise typer.BadParameter(f"{text!r} is neither a whole number nor none.", param_hint=f"'{option}'")
+        raise typer.BadParameter(f"{text!r} is neither a whole number nor none nor auto.", param_hint=f"'{option}'")
     return int(text)
 
 

@@ -28,8 +28,8 @@ class Show(str, Enum):
 def preview(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The photograph.", show_default=False)],
     mask: Annotated[Path, typer.Argument(metavar="MASK", help="Its semantic mask.", show_default=False)],
-    background: shared.Background = "0",
-    ignore: shared.Ignore = "255",
+    background: shared.Background = "auto",
+    ignore: shared.Ignore = "auto",
     categories: shared.CategoryList = None,
     colours: shared.Colours = None,
     out: Annotated[

@@ -39,8 +39,8 @@ def report(
     images: shared.Images = None,
     masks: shared.Masks = None,
     split: shared.Split = None,
-    background: shared.Background = "0",
-    ignore: shared.Ignore = "255",
+    background: shared.Background = "auto",
+    ignore: shared.Ignore = "auto",
     categories: shared.CategoryList = None,
     colours: shared.Colours = None,
     truth: Annotated[

@@ -40,8 +40,8 @@ def train(
     split: shared.Split = None,
     images: shared.Images = None,
     masks: shared.Masks = None,
-    background: shared.Background = "0",
-    ignore: shared.Ignore = "255",
+    background: shared.Background = "auto",
+    ignore: shared.Ignore = "auto",
     categories: shared.CategoryList = None,
     colours: shared.Colours = None,
     val: Annotated[

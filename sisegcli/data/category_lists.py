@@ -10,6 +10,9 @@ Sources of the built-in lists in `lists/`:
   `objectInfo150.txt` is another split: it has 35 stuff categories, and trees are not among them.
 - ``cityscapes``: the label ids (not train ids) of cityscapesScripts, `helpers/labels.py`; things are those that have
   instances (24 person to 33 bicycle), everything else, void labels too, is one segment an image.
+- ``cityscapes-train``: the train ids of the same file.
+- ``coco-stuff``: `labels.txt` of https://github.com/nightrome/cocostuff, less one, as the PNGs have them, and without
+  the 11 things that are never annotated.
 """
 
 from __future__ import annotations
@@ -24,8 +27,21 @@ from typing import Any
 from sisegcli.categories import Categories, Category
 from sisegcli.errors import CategoryError
 
-BUILTIN = ("voc", "coco", "ade20k", "cityscapes")
-"""Names of the lists that come with the package."""
+LISTS = {
+    "voc": "PASCAL VOC 2012: 20 things.",
+    "coco": "COCO 2017: 80 things, with the ids of its annotations (1 to 90, with gaps).",
+    "ade20k": "ADE20K SceneParse150: 100 things and 50 stuff categories.",
+    "cityscapes": "Cityscapes, its label ids: 10 things; void labels are among the stuff.",
+    "cityscapes-train": "Cityscapes, its train ids, 0 to 18: 8 things and 11 stuff categories.",
+    "coco-stuff": "COCO-Stuff, the values of its pixel maps, 0 to 181 with gaps: 80 things and 91 stuff categories.",
+}
+"""The lists that come with the package, a sentence on each."""
+
+BUILTIN = tuple(LISTS)
+"""Their names."""
+
+COLUMNS = ("id", "name", "isthing", "supercategory")
+"""Columns of a list as CSV; the last two may be missing."""
 
 _NOT_CATEGORIES = {"__ignore__", "_background_", "__background__", "background"}
 _TRUTH = {"1": True, "true": True, "yes": True, "": True, "0": False, "false": False, "no": False}
@@ -37,11 +53,12 @@ def load_categories(spec: str | Path) -> Categories:
     Parameters
     ----------
     spec : str or Path
-        ``voc``, ``coco``, ``ade20k``, ``cityscapes``, or a file:
+        A name in `LISTS`, such as ``voc``, or a file:
 
         - text, one name a line, ids from 1; ``__ignore__`` and ``_background_`` (or ``background``) at the top, as in
           labelme's ``class_names.txt``, are no categories and take no id;
-        - COCO's JSON: ``categories`` with ``id`` and ``name``, maybe ``supercategory`` and ``isthing``;
+        - COCO's JSON: ``categories`` with ``id`` and ``name``, maybe ``supercategory`` and ``isthing``; or Hugging
+          Face's ``id2label.json``, names by id;
         - CSV with the header ``id,name``, maybe ``isthing`` (0, 1, true, false) and ``supercategory``.
 
     Raises
@@ -109,6 +126,10 @@ def _from_json(text: str, path: Path) -> Categories:
         raise CategoryError(
             f"{path}, line {error.lineno} is not JSON ({error.msg}); give COCO's categories."
         ) from error
+    if isinstance(content, dict) and "id2label" in content:  # Hugging Face's config.json
+        content = content["id2label"]
+    if isinstance(content, dict) and content and all(key.isascii() and key.isdigit() for key in content):
+        content = [{"id": int(key), "name": name} for key, name in content.items()]
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise CategoryError(f"{path} has no list called categories; give a file as COCO's annotations.")

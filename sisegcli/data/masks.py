@@ -39,6 +39,8 @@ class MaskReader:
         The value that each colour of RGB masks stands for; by default the colour map of PASCAL VOC.
     max_pixels : int
         Height times width above which a file is refused.
+    encoded : bool
+        Colours are ADE20K's code of a category, R // 10 * 256 + G, and no table is looked at.
     """
 
     def __init__(
@@ -47,10 +49,13 @@ class MaskReader:
         ignore: int | None = 255,
         colours: Mapping[tuple[int, int, int], int] | None = None,
         max_pixels: int = MAX_PIXELS,
+        *,
+        encoded: bool = False,
     ) -> None:
         self.background = background
         self.ignore = ignore
         self.max_pixels = max_pixels
+        self.encoded = encoded
         if colours is None:
             colours = {(int(r), int(g), int(b)): value for value, (r, g, b) in enumerate(voc_colour_map())}
         by_code = {red << 16 | green << 8 | blue: value for (red, green, blue), value in colours.items()}
@@ -111,7 +116,9 @@ class MaskReader:
         ImageError
             If a value cannot be an id, or a colour is not in the table.
         """
-        values = self._look_up(raw, path) if raw.ndim == 3 else raw
+        values = raw
+        if raw.ndim == 3:
+            values = decode_ade20k(raw) if self.encoded else self._look_up(raw, path)
         try:
             return normalise(values, self.background, self.ignore)
         except ImageError as error:
@@ -133,6 +140,15 @@ class MaskReader:
                 f" ({int(lengths[unknown].sum())} pixels have such colours); {_WAYS_OUT}, or give its own colour table."
             )
         return np.repeat(self._values[places], lengths).reshape(height, width)
+
+
+def decode_ade20k(colours: NDArray[np.uint8]) -> Mask:
+    """Return the (H, W) categories that the (H, W, C) colours of the full ADE20K stand for.
+
+    >>> decode_ade20k(np.array([[[0, 0, 0], [10, 56, 21], [90, 76, 255]]], np.uint8)).tolist()
+    [[0, 312, 2380]]
+    """
+    return colours[..., 0].astype(np.int32) // 10 * 256 + colours[..., 1]
 
 
 def normalise(mask: NDArray[Any], background: int | None = 0, ignore: int | None = 255) -> Mask:

@@ -8,16 +8,13 @@ to the categories.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sisegcli import __version__
 from sisegcli.categories import Categories, Category
 from sisegcli.errors import InputError
-from sisegcli.formats.files import output_errors, refuse_existing, temporary_name
+from sisegcli.formats.coco_stream import CocoStream, category_record, coco_box, coco_rle
 from sisegcli.formats.polygons import instance_polygons
 from sisegcli.formats.records import ImageResult
 from sisegcli.formats.run_lengths import image_size, run_lengths
@@ -47,79 +44,36 @@ class CocoWriter:
     def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
         self.path = Path(out) / "instances.json"
         self.paths = [self.path]
-        refuse_existing(self.path, overwrite=overwrite)
         self._categories = categories
         self._polygons = polygons
         self._seen: set[int] = set(categories)
-        self._images = self._annotations = 0
-        self._temporary = temporary_name(self.path)
-        with output_errors(self.path):
-            # Images go straight into the file; annotations wait in a nameless one, which no crash can leave behind.
-            self._file = self._temporary.open("w", encoding="utf-8")
-            self._waiting = tempfile.TemporaryFile("w+", encoding="utf-8", dir=self.path.parent)  # noqa: SIM115
-            self._file.write('{"info": ' + _line({"description": "Instances from sisegcli", "version": __version__}))
-            self._file.write(',\n"licenses": [],\n"images": [')
+        self._stream = CocoStream(self.path, overwrite=overwrite)
 
     def add(self, result: ImageResult) -> None:
         """Append an image and its instances; both are numbered from 1 in order of arrival."""
-        height, width = result.size
-        with output_errors(self.path):
-            self._file.write(",\n" if self._images else "\n")
-            self._images += 1
-            image = {"id": self._images, "file_name": result.file_name, "width": width, "height": height}
-            self._file.write(_line(image))
-            for instance in result.instances:
-                self._waiting.write(",\n" if self._annotations else "\n")
-                self._annotations += 1
-                self._seen.add(instance.category)
-                self._waiting.write(_line(self._annotation(instance)))
-
-    def _annotation(self, instance: Instance) -> dict[str, Any]:
-        top, left, height, width = instance.box
-        segmentation: Any = {"size": list(instance.size), "counts": instance.counts.decode("ascii")}
-        return {
-            "id": self._annotations,
-            "image_id": self._images,
-            "category_id": instance.category,
-            "segmentation": instance_polygons(instance) if self._polygons else segmentation,
-            "area": instance.area,
-            "bbox": [left, top, width, height],
-            "iscrowd": 0,
-            "score": round(instance.score, 6),
-        }
+        self._stream.add_image(result)
+        for instance in result.instances:
+            self._seen.add(instance.category)
+            self._stream.add_annotation(
+                {
+                    "id": self._stream.annotations + 1,
+                    "image_id": self._stream.images,
+                    "category_id": instance.category,
+                    "segmentation": instance_polygons(instance) if self._polygons else coco_rle(instance),
+                    "area": instance.area,
+                    "bbox": coco_box(instance),
+                    "iscrowd": 0,
+                    "score": round(instance.score, 6),
+                }
+            )
 
     def close(self) -> None:
-        """Join images, annotations and categories under the final name; a second call does nothing."""
-        if self._file.closed:
-            return
-        categories = [self._categories.find(category_id) for category_id in sorted(self._seen)]
-        with output_errors(self.path):
-            self._file.write('\n],\n"annotations": [')
-            self._waiting.seek(0)
-            shutil.copyfileobj(self._waiting, self._file, 1 << 20)
-            self._file.write('\n],\n"categories": [\n' + ",\n".join(_line(_category(c)) for c in categories) + "\n]}\n")
-            self._waiting.close()
-            self._file.close()
-            self._temporary.replace(self.path)
+        """Give the file its name; a second call does nothing."""
+        self._stream.close(category_record(self._categories.find(category_id)) for category_id in sorted(self._seen))
 
     def abort(self) -> None:
         """Remove the temporary files."""
-        self._waiting.close()
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _category(category: Category) -> dict[str, Any]:
-    return {
-        "id": category.id,
-        "name": category.name,
-        "supercategory": category.supercategory,
-        "isthing": int(category.isthing),
-    }
+        self._stream.abort()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ _START = (',\n"licenses": [],\n"images": [', '\n],\n"annotations": [', '\n],\n"c
 
 
 def join_coco(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
-    """Join ``instances.json`` files; images and annotations are numbered through, categories united.
+    """Join files of a `CocoStream`; images and annotations are numbered through, categories united.
 
     Parameters
     ----------
     paths : sequence of Path
-        Files that `CocoWriter` wrote, in the order of their images.
+        Files such as `CocoWriter` writes, in the order of their images.
     target : Path
         The file to write; an existing one is replaced.
     disjoint : bool
@@ -58,10 +58,10 @@ def _common_start(paths: Sequence[Path]) -> str:
     """Return the beginning, which is the same in all files of one version."""
     starts = []
     for path in paths:
-        with _opened(path) as file:
+        with opened(path) as file:
             starts.append(file.readline())
         if not starts[-1].startswith('{"info": {"description": "Instances from sisegcli"'):
-            raise _foreign(path)
+            raise foreign(path)
         if starts[-1] != starts[0]:
             raise InputError(
                 f"{path} and {paths[0]} are from different versions of sisegcli; convert one of them again."
@@ -80,7 +80,7 @@ def _join_images(paths: Sequence[Path], out: TextIO, seen: dict[str, Path] | Non
             out.write(",\n" if total else "\n")
             total += 1
             if image["id"] != total - before:
-                raise _foreign(path)
+                raise foreign(path)
             out.write(_line({**image, "id": total}))
         counts.append(total - before)
     return counts
@@ -92,7 +92,8 @@ def _join_annotations(paths: Sequence[Path], counts: Sequence[int], out: TextIO)
         for annotation in _records(path, "annotations"):
             out.write(",\n" if number else "\n")
             number += 1
-            out.write(_line({**annotation, "id": number, "image_id": annotation["image_id"] + images}))
+            own = {"id": number} if "id" in annotation else {}  # those of panoptic files have none
+            out.write(_line({**annotation, **own, "image_id": annotation["image_id"] + images}))
         images += count
 
 
@@ -110,25 +111,35 @@ def _join_categories(paths: Sequence[Path], out: TextIO) -> None:
 
 
 def _records(path: Path, section: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a list, of which `CocoWriter` writes one a line."""
-    with _opened(path) as file:
+    return records(path, f'"{section}": [')
+
+
+def records(path: Path, start: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a list that begins with a line, and has one record a line, as `CocoStream` writes them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or has another form.
+    """
+    with opened(path) as file:
         for line in file:
-            if line.startswith(f'"{section}": ['):
+            if line.startswith(start):
                 break
         else:
-            raise _foreign(path)
+            raise foreign(path)
         for line in file:
             if line.startswith("]"):
                 return
             try:
                 yield json.loads(line.rstrip(",\n"))
             except ValueError as error:
-                raise _foreign(path) from error
-    raise _foreign(path)
+                raise foreign(path) from error
+    raise foreign(path)
 
 
-def join_tables(paths: Sequence[Path], target: Path) -> None:
-    """Join the ``instances.csv`` files of `VocWriter`.
+def join_tables(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Join the ``instances.csv`` files of `VocWriter`, or other tables; no images are counted.
 
     Raises
     ------
@@ -140,7 +151,7 @@ def join_tables(paths: Sequence[Path], target: Path) -> None:
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         first = ""
         for path in paths:
-            with _opened(path) as file:
+            with opened(path) as file:
                 header = file.readline()
                 if not first:
                     out.write(header)
@@ -148,10 +159,13 @@ def join_tables(paths: Sequence[Path], target: Path) -> None:
                 if header != first:
                     raise InputError(f"{path} and {paths[0]} have different columns; convert one of them again.")
                 shutil.copyfileobj(file, out, 1 << 20)
+    return 0
 
 
-def join_folders(folders: Sequence[Path], target: Path) -> int:
-    """Copy the PNGs of several folders, and of the folders inside, into one that does not exist yet.
+def join_folders(folders: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Copy the files of several folders, and of the folders inside, into one that does not exist yet.
+
+    Hidden files stay where they are.
 
     Returns
     -------
@@ -166,11 +180,13 @@ def join_folders(folders: Sequence[Path], target: Path) -> int:
         If a file cannot be copied.
     """
     number = 0
+    with output_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
     for folder in folders:
         for place, _, names in os.walk(folder):
             for name in sorted(names):
                 source = Path(place) / name
-                if source.suffix != ".png" or name.startswith("."):
+                if name.startswith("."):
                     continue
                 path = target / source.relative_to(folder)
                 if path.exists():
@@ -219,18 +235,20 @@ def _join_members(path: Path, out: tarfile.TarFile, seen: dict[str, Path] | None
                 number += member.name.endswith(".json")
                 tar.members = out.members = []  # type: ignore[attr-defined]  # or all of them are kept
     except tarfile.TarError as error:
-        raise _foreign(path) from error
+        raise foreign(path) from error
     return number
 
 
-def _opened(path: Path) -> TextIO:
+def opened(path: Path) -> TextIO:
+    """Open a text file, or raise `InputError`."""
     try:
         return path.open(encoding="utf-8", newline="\n")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
 
 
-def _foreign(path: Path) -> InputError:
+def foreign(path: Path) -> InputError:
+    """Return the error for a file of another form than ours."""
     return InputError(f"{path} is not as sisegcli wrote it; convert its images again.")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sisegcli.data.layouts.finding import CATEGORY_FILES
+from sisegcli.data.layouts.finding import READ
 from sisegcli.errors import InputError, OptionError, OutputError, SisegError
 from sisegcli.remote.urls import READ_ONLY, WHOLE_OBJECTS, Url, file_system
 
@@ -65,7 +65,7 @@ class Mirror:
         for place, source, system in self._files(url):
             with _input_errors(url, "listed"):
                 place.touch()
-                if place.name in CATEGORY_FILES or "ImageSets" in place.parts:
+                if place.name in READ or "ImageSets" in place.parts:
                     system.get_file(source, str(place))
 
     def fetch(self, url: Url) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sisegcli.data.mask_values import AUTO, Value
 from sisegcli.errors import OptionError
 
 PAGE = "report.html"
@@ -50,8 +51,8 @@ class ReportOptions:
     images: Path | None = None
     masks: Path | None = None
     split: str | None = None
-    background: int | None = 0
-    ignore: int | None = 255
+    background: Value = AUTO
+    ignore: Value = AUTO
     colours: Path | None = None
     categories: str | None = None
     truth: Path | None = None

@@ -15,7 +15,7 @@ from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import Layout, Pair, Problem, find_pairs
-from sisegcli.data.masks import MaskReader
+from sisegcli.data.mask_values import MaskValues
 from sisegcli.errors import InputError, OptionError
 from sisegcli.evaluation import load_truth
 from sisegcli.formats.files import refuse_existing, replacing
@@ -210,7 +210,8 @@ class _Writer:
         self._table = Table(self.categories, doubted=not scores_by_size(lists), judged=bool(self.errors))
         self._layers = {"instances"}
         colours = read_colour_table(self.options.colours) if self.options.colours else None
-        masks = MaskReader(self.options.background, self.options.ignore, colours)
+        values = self.layout.values if self.layout else MaskValues()
+        masks = values.reader(self.options.background, self.options.ignore, colours)
         sizes = choose_sizes(len(lists), self.options.embed)
         self._reader = ImageReader(masks, sizes)
         self._fields = FieldReader(self.options, self.categories, masks, sizes.grid) if self.options.layers else None

@@ -78,7 +78,7 @@ def convert(
         fetch = Fetching.of(Archives())
     categories = load_categories(options.categories) if options.categories else layout.categories or Categories()
     colours = read_colour_table(options.colours) if options.colours else None
-    masks = MaskReader(options.background, options.ignore, colours)
+    masks = layout.values.reader(options.background, options.ignore, colours)
     check_apart(options.output, layout)
     record = None
     if options.shard is not None:
@@ -86,7 +86,7 @@ def convert(
         layout = take_part(layout, options.shard, options.batch_size if options.method == "siseg" else 1)
     listener.found(layout, options.output)
     summary = Summary(layout.description, options.method, found=len(layout.pairs), problems=list(layout.problems))
-    for note in _notes(options, categories):
+    for note in _notes(masks, categories):
         summary.notes.append(note)
         listener.noticed(note)
     with (
@@ -143,9 +143,9 @@ def _find(options: ConvertOptions) -> Layout:
     return find_pairs(options.root, images=options.images, masks=options.masks, split=options.split)
 
 
-def _notes(options: ConvertOptions, categories: Categories) -> Iterator[str]:
+def _notes(masks: MaskReader, categories: Categories) -> Iterator[str]:
     """Tell of named categories whose pixels the options take for something else."""
-    for option, value in (("background", options.background), ("ignore", options.ignore)):
+    for option, value in (("background", masks.background), ("ignore", masks.ignore)):
         if value is None or value not in categories:
             continue
         if categories.name(value).strip("_").lower() not in NO_CATEGORY:

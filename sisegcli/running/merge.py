@@ -12,12 +12,14 @@ from typing import Any
 
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import InputError, OutputError
+from sisegcli.formats import FORMATS, joiner
 from sisegcli.formats.files import output_errors, refuse_existing
-from sisegcli.formats.joining import join_archives, join_coco, join_folders, join_tables
+from sisegcli.formats.joining import join_folders
 from sisegcli.running.shards import RECORD, Shard, ShardRecord, read_record
 
-FILES = ("instances.json", "instances.csv", "instances.tar")
-FOLDERS = ("SegmentationObject", "SegmentationClass", "overlay")
+_OUTPUTS = [name for known in FORMATS.values() for name in known.outputs]
+FILES = [name for name in _OUTPUTS if Path(name).suffix]
+FOLDERS = [*(name for name in _OUTPUTS if not Path(name).suffix), "overlay"]
 _SHOWN = 10
 """Missing shards named in full."""
 
@@ -91,7 +93,7 @@ def merge(folders: Sequence[Path], out: Path, *, partial: bool = False, overwrit
         folders = [folder for folder, record in zip(folders, records, strict=True) if record.converted]
         problems += dict.fromkeys(problem for record in records for problem in record.problems)
     kinds = _kinds(folders)
-    targets = [out / name for name in kinds]
+    targets = list(dict.fromkeys(out / Path(name).parts[0] for name in kinds))
     refuse_existing(*(out / name for name in kinds if name in FILES), overwrite=overwrite)
     for target in targets:
         if not overwrite and target.is_dir() and next(target.iterdir(), None):
@@ -170,16 +172,11 @@ def _join(folders: Sequence[Path], kinds: Sequence[str], out: Path, *, disjoint:
         counts = []
         for name in kinds:
             parts = [folder / name for folder in folders]
-            if name == "instances.json":
-                counts.append(join_coco(parts, staging / name, disjoint=disjoint))
-            elif name == "instances.csv":
-                join_tables(parts, staging / name)
-            elif name == "instances.tar":
-                counts.append(join_archives(parts, staging / name, disjoint=disjoint))
-            else:
-                counts.append(join_folders(parts, staging / name))
+            join = join_folders if name == "overlay" else joiner(name)
+            counts.append(join(parts, staging / name, disjoint=disjoint))
         for name in kinds:
             with output_errors(out / name):
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
                 _move(staging / name, out / name)
         return max(counts)
     finally:

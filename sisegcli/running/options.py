@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sisegcli.data.mask_values import AUTO, Value
 from sisegcli.errors import OptionError
+from sisegcli.formats import FORMATS
 from sisegcli.running.shards import Shard
 
 LEAST_TILE = 64
@@ -30,14 +32,14 @@ class ConvertOptions:
         Folders of images and masks where they are not to be found by looking at `root`.
     split : str, optional
         Name of a list in ``ImageSets/Segmentation``.
-    background, ignore : int, optional
-        Mask values of the background and of ignored pixels; none if no value means it.
+    background, ignore : int, None or "auto"
+        Mask values of the background and of ignored pixels; None if no value means it, "auto" for what the layout says.
     colours : Path, optional
         A table of what the colours of RGB masks stand for.
     categories : str, optional
         ``voc``, ``coco``, ``ade20k``, ``cityscapes`` or a file; by default what the layout tells.
     to : tuple of str
-        Formats to write; see `sisegcli.formats.WRITERS`.
+        Formats to write, of `sisegcli.formats.FORMATS`.
     polygons : bool
         Polygons instead of run-length codes in COCO files.
     overlay : bool
@@ -76,8 +78,8 @@ class ConvertOptions:
     images: Path | None = None
     masks: Path | None = None
     split: str | None = None
-    background: int | None = 0
-    ignore: int | None = 255
+    background: Value = AUTO
+    ignore: Value = AUTO
     categories: str | None = None
     colours: Path | None = None
     to: tuple[str, ...] = ("coco",)
@@ -103,6 +105,9 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         if self.tile not in ("auto", "off") and not (isinstance(self.tile, int) and self.tile >= LEAST_TILE):
             raise OptionError(f"--tile {self.tile} is neither auto, off nor a number of pixels from {LEAST_TILE} on.")
+        for name in self.to:
+            if name not in FORMATS:
+                raise OptionError(f"There is no format {name!r}; choose from {', '.join(FORMATS)}.")
         if self.polygons and "coco" not in self.to:
             raise OptionError("--polygons is about COCO files; add --to coco.")
         if not (self.to or self.overlay):

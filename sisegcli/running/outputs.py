@@ -9,8 +9,9 @@ from pathlib import Path
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Layout, Problem
-from sisegcli.errors import OptionError, OutputError, SisegError
-from sisegcli.formats import WRITERS
+from sisegcli.errors import OutputError, SisegError
+from sisegcli.formats import FORMATS
+from sisegcli.formats.files import output_errors
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
 from sisegcli.running.overlays import Overlays
@@ -29,7 +30,8 @@ def check_apart(out: Path, layout: Layout) -> None:
     target = out.resolve()
     searched: set[Path] = set()
     for pair in layout.pairs:
-        depth = pair.stem.count("/")
+        # Masks of an image folder may have any place.
+        depth = 0 if layout.name == "hugging-face" else pair.stem.count("/")
         searched |= {path.parents[min(depth, len(path.parents) - 1)] for path in (pair.image, pair.mask)}
     for folder in sorted(searched):
         inside = target.is_relative_to(folder.resolve()) and layout.name != "flat"  # flat folders are not read deeply
@@ -42,8 +44,6 @@ class Outputs:
 
     Raises
     ------
-    OptionError
-        If no format has a name given.
     OutputError
         If an output exists already and may not be overwritten.
     """
@@ -60,16 +60,14 @@ class Outputs:
         pool: Executor,
         ahead: int,
     ) -> None:
-        for name in formats:
-            if name not in WRITERS:
-                raise OptionError(f"There is no format {name!r}; choose from {', '.join(WRITERS)}.")
         self._out, self._made = out, not out.exists()
         self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
-        self._undrawn: list[Problem] = []
+        self._lacking: list[Problem] = []
         self._writers: list[Writer] = []
         try:
             for name in dict.fromkeys(formats):
-                self._writers.append(WRITERS[name](out, categories, polygons=polygons, overwrite=overwrite))
+                make = FORMATS[name].writer
+                self._writers.append(make(out, categories, polygons=polygons, overwrite=overwrite))
             if not overwrite:
                 _refuse_filled(self._paths)
         except BaseException:
@@ -78,18 +76,21 @@ class Outputs:
 
     @stage("encode")
     def add(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Problem | None:
-        """Write one image, or tell why it can't be written."""
-        try:
-            result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
-            for writer in self._writers:
-                writer.add(result)
-        except SisegError as error:
-            return Problem(sample.pair.image, str(error))
+        """Write one image, or tell why it can't be written.
+
+        A format that cannot hold it does not keep it from the others; `close` tells of that.
+        """
+        result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
+        tried = [_add(writer, result) for writer in self._writers]
+        refused = [problem for problem in tried if problem is not None]
+        if refused and len(refused) == len(self._writers):
+            return refused[0]
+        self._lacking += refused
         if self._overlays and isinstance(sample, Sample):
             self._overlays.add(sample, segmentation)
         elif self._overlays:
             sentence = f"{sample.pair.image} is converted, but too large for a picture of it; leave --overlay out."
-            self._undrawn.append(Problem(sample.pair.image, sentence))
+            self._lacking.append(Problem(sample.pair.image, sentence))
         return None
 
     @stage("encode")
@@ -98,7 +99,11 @@ class Outputs:
         problems = self._overlays.finish() if self._overlays else []
         for writer in self._writers:
             writer.close()
-        return self._paths, problems + self._undrawn
+            for path in writer.paths:
+                if not path.suffix:  # a folder, empty where a format could not hold any image
+                    with output_errors(path):
+                        path.mkdir(parents=True, exist_ok=True)
+        return self._paths, problems + self._lacking
 
     @property
     def _paths(self) -> list[Path]:
@@ -114,6 +119,14 @@ class Outputs:
         if self._made:
             with suppress(OSError):  # not there, or not empty
                 self._out.rmdir()
+
+
+def _add(writer: Writer, result: ImageResult) -> Problem | None:
+    try:
+        writer.add(result)
+    except SisegError as error:
+        return Problem(result.image, str(error))
+    return None
 
 
 def _refuse_filled(targets: Sequence[Path]) -> None:

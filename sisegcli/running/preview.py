@@ -12,7 +12,7 @@ from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import Pair, Problem
-from sisegcli.data.masks import MaskReader
+from sisegcli.data.mask_values import AUTO, MaskValues, Value
 from sisegcli.errors import ImageError
 from sisegcli.formats.overlay import draw_overlay
 from sisegcli.instances import Instance
@@ -36,8 +36,8 @@ class PreviewOptions:
 
     image: Path
     mask: Path
-    background: int | None = 0
-    ignore: int | None = 255
+    background: Value = AUTO
+    ignore: Value = AUTO
     colours: Path | None = None
     categories: str | None = None
     method: str = "siseg"
@@ -72,7 +72,7 @@ def draw_preview(options: PreviewOptions) -> Preview:
     categories = load_categories(options.categories) if options.categories else Categories()
     colours = read_colour_table(options.colours) if options.colours else None
     pair = Pair(options.image.stem, options.image, options.mask)
-    sample = read_sample(pair, MaskReader(options.background, options.ignore, colours))
+    sample = read_sample(pair, MaskValues().reader(options.background, options.ignore, colours))
     if isinstance(sample, Problem):
         raise ImageError(sample.sentence)
     method = build_method(

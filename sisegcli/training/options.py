@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sisegcli.data.mask_values import AUTO, Value
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -124,8 +126,8 @@ class TrainOptions:
     images: Path | None = None
     masks: Path | None = None
     split: str | None = None
-    background: int | None = 0
-    ignore: int | None = 255
+    background: Value = AUTO
+    ignore: Value = AUTO
     categories: str | None = None
     tensorboard: bool = False
     overwrite: bool = False

@@ -15,7 +15,6 @@ from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import find_pairs
-from sisegcli.data.masks import MaskReader
 from sisegcli.devices import pick_device
 from sisegcli.errors import LayoutError, OptionError, OutputError
 from sisegcli.network.checkpoint import save_checkpoint
@@ -209,7 +208,6 @@ def _guard(options: TrainOptions) -> None:
 
 def _sources(options: TrainOptions, problems: list[str]) -> tuple[Source, ...]:
     colours = read_colour_table(options.colours) if options.colours else None
-    reader = MaskReader(options.background, options.ignore, colours)
     named = load_categories(options.categories) if options.categories else None
     sources = []
     for folder in options.data:
@@ -217,6 +215,7 @@ def _sources(options: TrainOptions, problems: list[str]) -> tuple[Source, ...]:
         if not layout.pairs:
             raise LayoutError(f"{folder} holds no image with a mask; see 'sisegcli convert --help' for layouts.")
         problems += [problem.sentence for problem in layout.problems]
+        reader = layout.values.reader(options.background, options.ignore, colours)
         sources.append(Source(tuple(layout.pairs), reader, named or layout.categories or Categories()))
     return tuple(sources)
 

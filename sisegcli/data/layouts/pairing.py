@@ -24,6 +24,10 @@ _SUFFIX = re.compile(r"(?P<stem>.+)[-_](masks?|seg|labels?|semantic)", re.IGNORE
 _CITYSCAPES = re.compile(r"(?P<stem>.+)_gt(Fine|Coarse)_labelIds")
 _CITYSCAPES_OTHER = re.compile(r".+_gt(Fine|Coarse)_(color|instanceIds|labelTrainIds|instanceTrainIds)")
 
+# Train ids are masks where there is nothing better: Cityscapes' a_gtFine_labelTrainIds.png, and what mmsegmentation
+# makes of COCO-Stuff, a_labelTrainIds.png.
+_TRAIN_IDS = re.compile(r"(?P<stem>.+?)(?P<city>_gt(Fine|Coarse))?_labelTrainIds")
+
 Stems = dict[str, list[Path]]
 
 
@@ -106,8 +110,16 @@ def pair_folders(images: Stems, masks: Stems) -> Match:
         owner = stem if stem in images else _image_stem(stem, images)
         if owner is not None:
             masks_of[owner] += masks[stem]
-        elif not _CITYSCAPES_OTHER.fullmatch(stem):
+        elif not (_CITYSCAPES_OTHER.fullmatch(stem) or _TRAIN_IDS.fullmatch(stem)):
             masks_alone += masks[stem]
+    if not masks_of:
+        for stem in masks:
+            if (match := _TRAIN_IDS.fullmatch(stem)) is not None:
+                owner = f"{match['stem']}_leftImg8bit" if match["city"] else match["stem"]
+                if owner in images:
+                    masks_of[owner] += masks[stem]
+                else:
+                    masks_alone += masks[stem]
     return _match(images, masks_of, masks_alone)
 
 

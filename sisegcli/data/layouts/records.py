@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sisegcli.categories import Categories
+from sisegcli.data.mask_values import MaskValues
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,7 +49,7 @@ class Layout:
     Attributes
     ----------
     name : str
-        ``voc``, ``folders``, ``flat``, ``explicit`` or ``webdataset``.
+        One of `LAYOUTS`.
     description : str
         One sentence that says which images were paired with which masks.
     pairs : list of Pair
@@ -57,6 +58,8 @@ class Layout:
         In order of path.
     categories : Categories or None
         Where the layout tells them: a list beside the images, or the data set that it is the layout of.
+    values : MaskValues
+        What the masks' values mean in this data set.
     """
 
     name: str
@@ -64,3 +67,4 @@ class Layout:
     pairs: list[Pair]
     problems: list[Problem]
     categories: Categories | None = None
+    values: MaskValues = field(default_factory=MaskValues)

@@ -1,0 +1,99 @@
+"""COCO's panoptic format: ``panoptic/NAME.png`` and ``panoptic.json``.
+
+A PNG's pixel belongs to the segment R + 256 G + 65536 B; 0 is nobody, whom the format calls unlabeled. The JSON has one
+annotation an image, whose ``segments_info`` names the segments, things and stuff alike; see
+https://cocodataset.org/#format-data, section 4, and panopticapi. ``score`` is our addition.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sisegcli.categories import Categories
+from sisegcli.errors import OutputError
+from sisegcli.formats.coco_stream import CocoStream, category_record, coco_box
+from sisegcli.formats.files import below, refuse_existing, replacing
+from sisegcli.formats.records import ImageResult
+from sisegcli.instances import Labels, labels_from_instances
+
+MOST = 2**24 - 1
+"""Segments that an image may have: numbers of 24 bits."""
+
+
+class CocoPanopticWriter:
+    """Write ``panoptic/`` and ``panoptic.json`` into a folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; it is made where it is missing.
+    categories : Categories
+        Categories to list; ids that only occur in instances are added to them.
+    polygons : bool
+        Without meaning here; taken so that all writers are made alike.
+    overwrite : bool
+        Replace files that exist.
+
+    Raises
+    ------
+    OutputError
+        If a file exists and `overwrite` is off, if it cannot be written, or if a stem leads out of the folder.
+    """
+
+    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
+        self.folder = Path(out) / "panoptic"
+        self.paths = [Path(out) / "panoptic.json", self.folder]
+        self._categories = categories
+        self._seen: set[int] = set(categories)
+        self._overwrite = overwrite
+        self._stream = CocoStream(self.paths[0], overwrite=overwrite)
+
+    def add(self, result: ImageResult) -> None:
+        """Write the PNG of an image and append its segments, numbered from 1."""
+        path = below(self.folder, result.stem, ".png")
+        refuse_existing(path, overwrite=self._overwrite)
+        if len(result.instances) > MOST:
+            raise OutputError(
+                f"{path} cannot hold {len(result.instances):,} segments: panoptic PNGs end at {MOST:,}; write COCO's "
+                "instances."
+            )
+        labels = labels_from_instances(result.instances, result.size)
+        with replacing(path) as temporary:
+            Image.fromarray(segment_colours(labels)).save(temporary, format="PNG")
+        self._stream.add_image(result)
+        self._seen.update(instance.category for instance in result.instances)
+        segments = [
+            {
+                "id": number,
+                "category_id": instance.category,
+                "area": instance.area,
+                "bbox": coco_box(instance),
+                "iscrowd": 0,
+                "score": round(instance.score, 6),
+            }
+            for number, instance in enumerate(result.instances, start=1)
+        ]
+        self._stream.add_annotation(
+            {"image_id": self._stream.images, "file_name": f"{result.stem}.png", "segments_info": segments}
+        )
+
+    def close(self) -> None:
+        """Give ``panoptic.json`` its name; a second call does nothing."""
+        self._stream.close(category_record(self._categories.find(category_id)) for category_id in sorted(self._seen))
+
+    def abort(self) -> None:
+        """Remove the unfinished JSON; the PNGs that were written are whole and stay."""
+        self._stream.abort()
+
+
+def segment_colours(labels: Labels) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) colours of (H, W) segment numbers.
+
+    >>> segment_colours(np.array([[0, 255, 256, 65536 + 2]], np.int32)).tolist()
+    [[[0, 0, 0], [255, 0, 0], [0, 1, 0], [2, 0, 1]]]
+    """
+    return np.stack([labels & 255, labels >> 8 & 255, labels >> 16], axis=-1).astype(np.uint8)

@@ -1,0 +1,166 @@
+"""COCO results: ``coco_results.json``, a list of scored instances for pycocotools' ``loadRes`` and COCO's server.
+
+See https://cocodataset.org/#format-results. Images are known by number alone. A file that is called as a number is
+(COCO's ``000000397133.jpg``) has that number, which its data set's annotations use, too; any other has its place in
+the run, counted from 1. ``coco_results.csv`` lists the numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from sisegcli.categories import Categories
+from sisegcli.errors import InputError, OutputError
+from sisegcli.formats.coco_stream import coco_box, coco_rle, line
+from sisegcli.formats.files import output_errors, refuse_existing, replacing, temporary_name
+from sisegcli.formats.joining import foreign, opened, records
+from sisegcli.formats.records import ImageResult
+
+HEADER = ("image_id", "file_name")
+
+
+def image_number(file_name: str, place: int) -> int:
+    """Return the number of an image, of which `place` - 1 were written before.
+
+    >>> image_number("val2017/000000397133.jpg", 2), image_number("street.jpg", 2)
+    (397133, 2)
+    """
+    stem = PurePosixPath(file_name).stem
+    return int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 19 else place
+
+
+class CocoResultsWriter:
+    """Write ``coco_results.json`` and ``coco_results.csv`` into a folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; it is made where it is missing.
+    categories : Categories
+        Without meaning here, as results hold ids alone.
+    polygons : bool
+        Without meaning here, as results are run-length codes.
+    overwrite : bool
+        Replace files that exist.
+
+    Raises
+    ------
+    OutputError
+        If a file exists and `overwrite` is off, if it cannot be written, or if two images have the same number.
+    """
+
+    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
+        self.path = Path(out) / "coco_results.json"
+        self.paths = [self.path, self.path.with_suffix(".csv")]
+        refuse_existing(*self.paths, overwrite=overwrite)
+        self._seen: set[int] = set()
+        self._results = 0
+        self._temporary = [temporary_name(path) for path in self.paths]
+        with output_errors(self.path):
+            self._file = self._temporary[0].open("w", encoding="utf-8")
+            self._table = self._temporary[1].open("w", encoding="utf-8", newline="")
+            self._csv = csv.writer(self._table, lineterminator="\n")
+            self._csv.writerow(HEADER)
+            self._file.write("[")
+
+    def add(self, result: ImageResult) -> None:
+        """Append the instances of an image."""
+        number = image_number(result.file_name, len(self._seen) + 1)
+        if number in self._seen:
+            raise OutputError(
+                f"{result.file_name} has the image number {number} in {self.path}, as another image has; convert them "
+                "apart, or write COCO's instances."
+            )
+        with output_errors(self.path):
+            self._seen.add(number)
+            self._csv.writerow((number, result.file_name))
+            for instance in result.instances:
+                self._file.write(",\n" if self._results else "\n")
+                self._results += 1
+                record = {
+                    "image_id": number,
+                    "category_id": instance.category,
+                    "segmentation": coco_rle(instance),
+                    "bbox": coco_box(instance),
+                    "score": round(instance.score, 6),
+                }
+                self._file.write(line(record))
+
+    def close(self) -> None:
+        """Give the files their names; a second call does nothing."""
+        if self._file.closed:
+            return
+        with output_errors(self.path):
+            self._file.write("\n]\n")
+            self._file.close()
+            self._table.close()
+            for path, temporary in zip(self.paths, self._temporary, strict=True):
+                temporary.replace(path)
+
+    def abort(self) -> None:
+        """Remove what is unfinished."""
+        self._file.close()
+        self._table.close()
+        for temporary in self._temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def join_results(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Join ``coco_results.json`` files; images are numbered as one run would have done.
+
+    Raises
+    ------
+    InputError
+        If a file has another form, or two images have the same number.
+    OutputError
+        If `target` cannot be written.
+    """
+    tables = list(_numbers([path.with_suffix(".csv") for path in paths]))
+    with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as out:
+        out.write("[")
+        first = True
+        for path, table in zip(paths, tables, strict=True):
+            numbers = {old: new for old, new, _ in table}
+            for record in records(path, "["):
+                if record["image_id"] not in numbers:
+                    raise foreign(path)
+                out.write("\n" if first else ",\n")
+                first = False
+                out.write(line({**record, "image_id": numbers[record["image_id"]]}))
+        out.write("\n]\n")
+    return sum(map(len, tables))
+
+
+def join_image_numbers(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Join ``coco_results.csv`` files; see `join_results`."""
+    total = 0
+    with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(HEADER)
+        for rows in _numbers(paths):
+            table.writerows((new, name) for _, new, name in rows)
+            total += len(rows)
+    return total
+
+
+def _numbers(tables: Sequence[Path]) -> Iterator[list[tuple[int, int, str]]]:
+    """Yield, for each table, the number of each image, its number in the whole, and its name."""
+    seen: dict[int, str] = {}
+    for path in tables:
+        rows = []
+        with opened(path) as file:
+            reader = csv.reader(file)
+            if next(reader, None) != list(HEADER):
+                raise foreign(path)
+            for old, name in reader:
+                number = image_number(name, len(seen) + 1)
+                if number in seen:
+                    raise InputError(
+                        f"{name} in {path} and {seen[number]} have the same number {number}; join only outputs of "
+                        "different images."
+                    )
+                seen[number] = name
+                rows.append((int(old), number, name))
+        yield rows

@@ -1,0 +1,113 @@
+"""YOLO's segmentation labels, as Ultralytics reads them: ``yolo/labels/NAME.txt`` and ``yolo/data.yaml``.
+
+Each line is an object: its class, counted from 0, then the corners of one polygon, x and y as parts of width and
+height. Several pieces, and holes, are joined to one polygon by slits of no width (see `one_outline`), so an object is
+one line and none is lost; an image without objects has an empty file. Classes are the listed categories in order of
+id, and ids that nobody named after them. Scores have no place here.
+
+Images are not copied. Ultralytics looks for labels in ``labels/`` where images are in ``images/``, so the image folder
+belongs at ``yolo/images``: copied, or as a link.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sisegcli.categories import Categories
+from sisegcli.errors import InputError
+from sisegcli.formats.files import below, refuse_existing, replacing
+from sisegcli.formats.joining import foreign, opened
+from sisegcli.formats.one_outline import one_outline
+from sisegcli.formats.records import ImageResult
+from sisegcli.instances import Instance
+
+_HEAD = "# Put the images, or a link to their folder, here as images/; split them as you need.\n"
+_TOP = [_HEAD, "train: images\n", "val: images\n", "names:\n"]
+
+
+class YoloWriter:
+    """Write ``yolo/`` into a folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; it is made where it is missing.
+    categories : Categories
+        Names, and the order of classes.
+    polygons : bool
+        Without meaning here; taken so that all writers are made alike.
+    overwrite : bool
+        Replace files that exist.
+
+    Raises
+    ------
+    OutputError
+        If a file exists and `overwrite` is off, if it cannot be written, or if a stem leads out of the folder.
+    """
+
+    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
+        self.folder = Path(out) / "yolo"
+        self.paths = [self.folder]
+        self._data = self.folder / "data.yaml"
+        refuse_existing(self._data, overwrite=overwrite)
+        self._categories = categories
+        self._overwrite = overwrite
+        self._classes = 0
+        self._closed = False
+
+    def add(self, result: ImageResult) -> None:
+        """Write the labels of an image."""
+        path = below(self.folder / "labels", result.stem, ".txt")
+        refuse_existing(path, overwrite=self._overwrite)
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            for instance in result.instances:
+                number = self._categories.number(instance.category)
+                self._classes = max(self._classes, number + 1)
+                file.write(f"{number} {_corners(instance)}\n")
+
+    def close(self) -> None:
+        """Write ``data.yaml``; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        # A string of JSON is one of YAML.
+        names = enumerate(category.name for category in self._categories.numbered(self._classes))
+        lines = [f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in names]
+        with replacing(self._data) as temporary:
+            temporary.write_text("".join([*_TOP, *lines]), encoding="utf-8")
+
+    def abort(self) -> None:
+        """Do nothing: the files that were written are whole and stay."""
+
+
+def _corners(instance: Instance) -> str:
+    height, width = instance.size
+    return " ".join(f"{x / width:.9g} {y / height:.9g}" for x, y in one_outline(instance))
+
+
+def join_data(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
+    """Join ``data.yaml`` files: the classes of the longest, with which the others must agree; no images are counted.
+
+    Raises
+    ------
+    InputError
+        If a file has another form, or a class has two names.
+    OutputError
+        If `target` cannot be written.
+    """
+    longest: list[str] = []
+    for path in paths:
+        with opened(path) as file:
+            lines = file.readlines()
+        if lines[: len(_TOP)] != _TOP:
+            raise foreign(path)
+        if any(one != other for one, other in zip(lines, longest, strict=False)):
+            raise InputError(
+                f"{path} and {paths[0]} have different names of classes; convert both with the same --categories."
+            )
+        longest = max(longest, lines, key=len)
+    with replacing(target) as temporary:
+        temporary.write_text("".join(longest), encoding="utf-8")
+    return 0
