@@ -34,18 +34,20 @@ class Scene:
     boundary: NDArray[np.float32]
     options: GroupingOptions
     answers: list[Any]
+    judged: list[Any]
     drawn: list[Any]
     stuff: set[int]
 
     def group(self) -> Grouping:
         """Group it, with what the other networks said before, and encode the instances."""
-        answers, drawn = iter(self.answers), iter(self.drawn)
+        answers, judged, drawn = iter(self.answers), iter(self.judged), iter(self.drawn)
         found = group(
             self.mask,
             self.displacement,
             self.boundary,
             self.options,
             ask=(lambda _: next(answers)) if self.answers else None,
+            judge=(lambda _: next(judged)) if self.judged else None,
             draw=(lambda _: next(drawn)) if self.drawn else None,
             stuff=self.stuff,
         )
@@ -85,6 +87,9 @@ class Recorder:
         if self.segmenter.asker is not None:
             self.networks.append(self.segmenter.asker.network)  # type: ignore[arg-type]
             self.segmenter.asker.network = self._watched(self.networks[-1])
+        if self.segmenter.jury is not None:
+            self.networks.append(self.segmenter.jury.network)  # type: ignore[arg-type]
+            self.segmenter.jury.network = self._watched(self.networks[-1])
         if self.segmenter.drawer is not None:
             self.networks.append(self.segmenter.drawer.network)  # type: ignore[arg-type]
             self.segmenter.drawer.network = self._watched(self.networks[-1])
@@ -108,7 +113,7 @@ class Recorder:
         real = group
 
         def watch(mask: Any, displacement: Any, boundary: Any, options: Any, **given: Any) -> Grouping:
-            said: dict[str, list[Any]] = {"ask": [], "draw": []}
+            said: dict[str, list[Any]] = {"ask": [], "judge": [], "draw": []}
 
             def noting(name: str) -> Any:
                 def noted(question: Any) -> Any:
@@ -117,9 +122,8 @@ class Recorder:
 
                 return noted if given[name] else None
 
-            now.scenes.append(
-                Scene(mask, displacement, boundary, options, said["ask"], said["draw"], set(given["stuff"]))
-            )
+            kept = said["ask"], said["judge"], said["draw"]
+            now.scenes.append(Scene(mask, displacement, boundary, options, *kept, set(given["stuff"])))
             return real(mask, displacement, boundary, options, **{**given, **{name: noting(name) for name in said}})
 
         with mock.patch("sisegcli.segmenter.group", watch):
@@ -160,7 +164,8 @@ def variants(recorder: Recorder) -> dict[str, tuple[dict[int, Any], bool]]:
     own = [id(one) for one in recorder.networks]
 
     def parts(whole: Any) -> dict[int, Any]:
-        return dict(zip(own, (whole, whole.membership, whole.edges), strict=False))
+        others = [one for one in (whole.membership, whole.wholeness, whole.edges) if one is not None]
+        return dict(zip(own, (whole, *others), strict=True))
 
     return {
         "eager, contiguous": (parts(plain), False),
@@ -180,5 +185,6 @@ def contiguous() -> Iterator[None]:
         mock.patch("sisegcli.network.model.normalise", normalise),
         mock.patch("sisegcli.network.membership.normalise", normalise),
         mock.patch("sisegcli.network.edge_refiner.normalise", normalise),
+        mock.patch("sisegcli.network.wholeness.normalise", normalise),
     ):
         yield

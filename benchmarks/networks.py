@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.prompts import Ask
 from sisegcli.instances import Segmentation
-from sisegcli.network.asking import Asker
+from sisegcli.network.asking import Asker, Jury
 from sisegcli.network.inference import Predictor
 from sisegcli.segmenter import Eyes, Segmenter
 from sisegcli.windows import Window
@@ -24,8 +24,8 @@ Answer = TypeVar("Answer")
 Image8 = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-PARTS = ("boundary", "membership", "walk", "mask")
-"""What a network can be run without: its boundary map, its membership network, the walk, and the sight of the mask."""
+PARTS = ("boundary", "membership", "wholeness", "walk", "mask")
+"""What a network can be run without: its boundary map, networks for windows, the walk, and the sight of the mask."""
 
 
 class Networks:
@@ -46,7 +46,7 @@ class Networks:
         """Return a segmenter that runs without some of `PARTS`.
 
         Without the boundary every pixel is as good a border as any other; without the membership network, evidence is
-        cut where it is by default; without the mask, both networks see the image alone.
+        cut where it is by default; without the mask, all networks see the image alone.
 
         Raises
         ------
@@ -64,6 +64,9 @@ class Networks:
             made.options = replace(made.options, cut=GroupingOptions().cut)
         elif made.asker is not None:
             made.asker = RememberingAsker(made.asker, self._memory, blind=blind)
+        if made.jury is not None:
+            jury = RememberingJury(made.jury, self._memory, blind=blind)
+            made.jury = None if "wholeness" in without else jury
         return made
 
     def forget(self) -> None:
@@ -118,6 +121,24 @@ class RememberingAsker(Asker):
         shown = _digest(image, things, *(core for core, _ in prompts))
         question = (id(self.network), shown, *windows, *(place for _, place in prompts))
         return self._memory.recall(question, partial(super().ask, image, things, windows, prompts))
+
+
+class RememberingJury(Jury):
+    """A jury that remembers; `blind`: all is shown to be things."""
+
+    def __init__(self, own: Jury, memory: Memory, *, blind: bool) -> None:
+        super().__init__(own.network, own.device, batch_size=own.batch_size)
+        self._memory, self._blind = memory, blind
+
+    def judge(
+        self, image: Image8, things: Image8, windows: Sequence[Window], shapes: Sequence[tuple[Image8, Window]]
+    ) -> Floats:
+        """Judge shapes of one image; see `Jury.judge`."""
+        if self._blind:
+            things = np.full_like(things, 255)
+        shown = _digest(image, things, *(shape for shape, _ in shapes))
+        question = (id(self.network), shown, *windows, *(place for _, place in shapes))
+        return self._memory.recall(question, partial(super().judge, image, things, windows, shapes))
 
 
 def _digest(*arrays: NDArray[Any]) -> bytes:

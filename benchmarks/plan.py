@@ -136,9 +136,11 @@ def _ablation(weights: str, unpasted: str | None) -> list[Column]:
         return Column(title, Way("siseg", weights, without))
 
     return [
-        run("votes", "boundary", "membership", "walk"),  # where there is no boundary, there is nothing to walk on
-        run("+ boundary", "membership"),
-        run("+ membership"),
+        # Where there is no boundary, there is nothing to walk on.
+        run("votes", "boundary", "membership", "wholeness", "walk"),
+        run("+ boundary", "membership", "wholeness"),
+        run("+ membership", "wholeness"),
+        run("+ wholeness"),
         run("without the walk", "walk"),
         run("image alone", "mask"),
         Column("without synthetic instances", Way("siseg", unpasted)),

@@ -52,7 +52,15 @@ PREDICTED = np.where(np.arange(96) < 12, 0, CLASSES).astype(np.uint8)
 """A network that misses four columns of the first sheep."""
 
 SHEEP = TruthImage((64, 96), instances_from_labels(OBJECTS, {1: 17, 2: 17, 3: 17, 4: 15}))
-ABLATION = ("votes", "+ boundary", "+ membership", "without the walk", "image alone", "without synthetic instances")
+ABLATION = (
+    "votes",
+    "+ boundary",
+    "+ membership",
+    "+ wholeness",
+    "without the walk",
+    "image alone",
+    "without synthetic instances",
+)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_the_help_lists_what_edges_may_do_and_what_recipes_there_are():
     assert "auto|keep|refine" in line and "[default: auto]" in line
     text = " ".join(CliRunner().invoke(app, ["train", "--help"], env=wide).stdout.split())
     [line] = [part for part in text.split(" --") if part.startswith("recipe ")]
-    assert "default|unpasted|paper|edges" in line and "edges: the edge refiner alone" in line
+    assert "default|unpasted|paper|edges|wholes" in line and "the edge refiner or the wholeness network alone" in line
 
 
 def test_the_help_of_train_has_every_option():

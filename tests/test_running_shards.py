@@ -77,7 +77,7 @@ def test_merged_shards_are_the_whole_byte_for_byte(root, tmp_path, of, polygons)
     assert content(tmp_path / "merged") == content(tmp_path / "whole")
     assert (summary.images, summary.exit_code, summary.problems) == (len(NAMES), 0, [])
     assert summary.folders == min(of, len(NAMES))
-    assert len(content(tmp_path / "whole")) == 9 + 14 * len(NAMES)
+    assert len(content(tmp_path / "whole")) == 10 + 14 * len(NAMES)
 
 
 def test_a_shard_of_which_a_format_holds_no_image(tmp_path):
