@@ -185,7 +185,7 @@ def test_columns_of_a_network_share_its_answers_and_equal_separate_runs(
     # Both networks see each image with the mask and without it; all asks about the same pieces are one.
     assert (calls.count("predict"), calls.count("ask")) == (2 * 2, 2 * 2)
     merged = {title: found[title]["faults"]["merged"] for title in ABLATION}
-    assert merged == dict(zip(ABLATION, (0, 1, 0, 0, 1, 0), strict=True))
+    assert merged == dict(zip(ABLATION, (0, 1, 0, 0, 0, 1, 0), strict=True))
     assert len({found[title]["ap"] for title in ("votes", "+ boundary", "+ membership")}) == 3
     assert found["votes"] == found["without the walk"] != found["+ membership"]
 
@@ -198,6 +198,7 @@ def test_columns_of_a_network_share_its_answers_and_equal_separate_runs(
         ("votes", {"refine": False}, {"cut": 0.65, "flat": True}),
         ("+ boundary", {}, {"cut": 0.65}),
         ("+ membership", {}, {}),
+        ("+ wholeness", {}, {}),
         ("without the walk", {"refine": False}, {}),
         ("image alone", {}, {"blind": True}),
         ("without synthetic instances", {}, {}),
