@@ -22,6 +22,9 @@ from sisegcli.instances import Decision
 
 Floats = NDArray[np.float32]
 
+SURE = 0.5
+"""Log odds of being one object from which the wholeness network has a veto."""
+
 
 def cut_evidence(strength: float, distance: float, spread: float, odds: float = 0.0) -> float:
     """Evidence that two touching pieces are two objects.
@@ -88,7 +91,7 @@ def decide(
         centres, or if things of other categories lie between them (see `find_hidden_links`) and m > `PART_ODDS`.
     verdicts : Verdicts, optional
         What the wholeness network says of shapes. Then the evidence for a border that would stay is lowered by the log
-        odds, if positive, that both pieces together are one object.
+        odds, as far as they are above `SURE`, that both pieces together are one object.
     decisions : list of Decision, optional
         Gets every cut that was given up, in this order, then every cut that was kept; places are in cells.
 
@@ -132,7 +135,7 @@ def _evidence(nodes: Nodes, a: int, b: int, verdicts: Verdicts | None) -> float:
     seen = cut_evidence(border.strength / border.length, distance, one.spread() + other.spread(), odds)
     if verdicts is None:
         return seen
-    return _less(seen, max(verdicts.one(one.pieces | other.pieces), 0.0))
+    return _less(seen, max(verdicts.one(one.pieces | other.pieces) - SURE, 0.0))
 
 
 def _merge(
