@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from window_networks import Small, lively, looks
 
 from sisegcli.errors import CheckpointError
 from sisegcli.network import asking
@@ -33,28 +34,6 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 
 
-class Small(nn.Module):
-    """A backbone of four layers, with a batch norm."""
-
-    channels, strides, mean, std = (3, 4, 5, 6), (2, 4, 8, 16), (0.5,) * 3, (0.25,) * 3
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.norm = nn.Conv2d(3, 3, 3, 2, 1), nn.BatchNorm2d(3)
-        self.second, self.third = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 5, 3, 2, 1)
-        self.fourth = nn.Conv2d(5, 6, 3, 2, 1)
-
-    def forward(self, x: Tensor, extra: Tensor | None = None) -> list[Tensor]:
-        x = self.norm(self.first(x))
-        y = self.second(x)
-        y = y if extra is None else y + extra
-        z = self.third(y)
-        return [x, y, z, self.fourth(z)]
-
-    def load_pretrained(self, state: dict[str, Tensor]) -> None:
-        self.load_state_dict(state)
-
-
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKBONES, "small", Small)
@@ -68,28 +47,6 @@ def small_lite() -> EfficientNetLite:
 
 
 backbones = pytest.mark.parametrize("backbone", [Small, small_lite])
-
-
-def lively(network: nn.Module) -> nn.Module:
-    """Take batch norms' statistics of random windows, so that values neither vanish nor explode."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        network.train()(*looks(4))
-    return network.eval()
-
-
-def looks(count: int, side: int = 64, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Return noisy windows with things and an instance somewhere on them."""
-    noise = torch.Generator().manual_seed(seed)
-    windows = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=noise)
-    things, instances = torch.zeros(2, count, 1, side, side)
-    for number in range(count):
-        corner = 4 * number % (side // 4)
-        things[number, :, corner : corner + side // 2, 8:-8] = 1
-        instances[number, :, corner + 4 : corner + side // 3, 12 : side // 2] = 1
-    return windows, things, instances
 
 
 # -- the network -------------------------------------------------------------------------------------------------------
