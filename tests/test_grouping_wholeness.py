@@ -138,6 +138,12 @@ def test_no_objects_no_probabilities():
     assert verdicts.ones(np.zeros(1, np.int32)) == {} and court.asked == []
 
 
+@pytest.mark.parametrize("logit, expected", [(1e4, 1.0), (-1e4, 0.0)])
+def test_whatever_the_network_says_is_a_probability(logit, expected):
+    labels = np.ones((3, 4), np.int32)
+    assert Verdicts(labels, Court(lambda _: logit)).ones(np.array([0, 1], np.int32)) == {1: pytest.approx(expected)}
+
+
 @given(seeds, st.integers(1, 6))
 def test_probabilities_equal_a_loop_over_all_objects(seed, limit):
     rng = np.random.default_rng(seed)

@@ -115,7 +115,8 @@ class Verdicts:
         chosen = able[np.argsort(-area[able], kind="stable")][:limit].tolist()
         unions = {number: frozenset(np.flatnonzero(owner == number).tolist()) for number in chosen}
         self.ask(unions.values())
-        return {number: 1 / (1 + math.exp(-self.one(union))) for number, union in unions.items()}
+        # No further than float64 reaches: a network may be surer than that.
+        return {number: 1 / (1 + math.exp(min(-self.one(union), 700.0))) for number, union in unions.items()}
 
     def one(self, union: frozenset[int]) -> float:
         """Return the log odds of a union's being one object."""
