@@ -216,6 +216,30 @@ def test_probabilities_go_into_scores_and_change_nothing_else():
         assert found.scores[label] == pytest.approx(score * (1 / (1 + math.exp(2))) ** 0.25)
 
 
+def draw_what_is_there(looks):
+    """Stand for an edge refiner that leaves outlines as they are."""
+    size = 80
+    answers = []
+    for look in looks:
+        at = look.window.side / size * (np.arange(size) + 0.5)
+        rows, columns = (np.floor(at + start - c) for start, c in zip(look.window[:2], look.corner, strict=True))
+        inside = [(v >= 0) & (v < n) for v, n in zip((rows, columns), look.shape.shape, strict=True)]
+        answers.append(np.where(inside[0][:, None] & inside[1][None], 6.0, -6.0))
+    return np.array(answers, np.float32), np.full(len(looks), 5.0, np.float32)
+
+
+def test_on_rough_masks_probabilities_do_not_count_but_vetoes_do():
+    fields = ideal_fields(TOUCHING, 0.95)
+    plain = group(MASK, *fields, OPTIONS, draw=draw_what_is_there)
+    court = Court(lambda _: -2.0)
+    found = group(MASK, *fields, OPTIONS, draw=draw_what_is_there, judge=court)
+    np.testing.assert_array_equal(found.labels, plain.labels)
+    assert found.scores == plain.scores
+    assert len(court.shown()) == 1  # the border, and no object
+    one = group(MASK, *fields, OPTIONS, draw=draw_what_is_there, judge=Court(lambda _: 9.0))
+    assert len(one.categories) == 1
+
+
 def test_stuff_is_not_judged():
     labels = TOUCHING.copy()
     labels[:12] = 3

@@ -79,7 +79,7 @@ def group(
     ask : callable, optional
         The membership network; without it, votes and boundary decide alone.
     judge : callable, optional
-        The wholeness network.
+        The wholeness network; it has a say in scores unless the mask is rough.
     draw : callable, optional
         The edge refiner, if the mask is rough.
     stuff : collection of int
@@ -91,7 +91,7 @@ def group(
     things = (cells > 0) & ~np.isin(categories, list(stuff))
     categories = np.where(things, categories, -1)
     objects, evidence, singles = _objects(
-        np.where(things, cells, 0), categories, displacement, boundary, options, ask, judge
+        np.where(things, cells, 0), categories, displacement, boundary, options, ask, judge, rough=draw is not None
     )
 
     # Objects on the grid, then regions that no cell saw: specks, and stuff.
@@ -133,6 +133,8 @@ def _objects(
     options: GroupingOptions,
     ask: Ask | None,
     judge: Judge | None,
+    *,
+    rough: bool,
 ) -> tuple[Labels, NDArray[np.float64], dict[int, float] | None]:
     """Return the object of each cell, from 1, the evidence for each, and how probably it is one, if that is known."""
     if options.centres == "weak-field":
@@ -157,7 +159,9 @@ def _objects(
         pairs=pairs,
         verdicts=verdicts,
     )
-    return owner[pieces.labels], evidence, None if verdicts is None else verdicts.ones(owner)
+    # Of a rough mask's objects nothing is said: their outlines are yet to be drawn anew.
+    singles = None if verdicts is None or rough else verdicts.ones(owner)
+    return owner[pieces.labels], evidence, singles
 
 
 def _raise_walls(boundary: Floats, objects: Labels, cells: NDArray[np.integer[Any]]) -> Floats:
