@@ -59,7 +59,7 @@ def show(cells: NDArray[np.bool_], surroundings: float = SURROUNDINGS) -> Shape:
     >>> cells[2:4, 1:6] = True
     >>> found = show(cells, 2.0)
     >>> found.corner, found.shape.shape, found.window
-    ((2, 1), (2, 5), Window(top=-8.0, left=-8.0, side=40.0))
+    ((2, 1), (2, 5), Window(top=-8.0, left=-6.0, side=40.0))
     """
     rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
     corner, end = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
