@@ -123,9 +123,8 @@ def _evidence(nodes: Nodes, a: int, b: int, verdicts: Verdicts | None) -> float:
     distance = float(np.linalg.norm(one.vote / one.area - other.vote / other.area))
     odds = one.links[b].odds() if b in one.links else 0.0
     seen = cut_evidence(border.strength / border.length, distance, one.spread() + other.spread(), odds)
-    if verdicts is None:
-        return seen
-    return _less(seen, max(verdicts.one(one.pieces | other.pieces), 0.0))
+    said = 0.0 if verdicts is None else verdicts.one(one.pieces | other.pieces)
+    return _less(seen, said) if said > 0 else seen
 
 
 def _merge(nodes: Nodes, owner: NDArray[np.int32], cut: float, verdicts: Verdicts | None) -> None:
