@@ -14,14 +14,15 @@ from sisegcli.grouping.evidence import cut_evidence, decide
 from sisegcli.grouping.joins import JOIN_ODDS
 from sisegcli.grouping.nodes import Link, make_nodes
 from sisegcli.grouping.pieces import Pieces, contacts, describe
+from sisegcli.grouping.wholeness import Verdicts
 
 CUT = 0.5
 SURE = 2.0
 """More evidence than there can be."""
 
 
-def settle(pieces, boundary, *, cut=CUT, join=0.5, join_size=1.0, pairs=None):
-    return decide(pieces, boundary, cut=cut, join=join, join_size=join_size, pairs=pairs)
+def settle(pieces, boundary, *, cut=CUT, join=0.5, join_size=1.0, pairs=None, verdicts=None):
+    return decide(pieces, boundary, cut=cut, join=join, join_size=join_size, pairs=pairs, verdicts=verdicts)
 
 
 def random_case(seed):
@@ -227,9 +228,9 @@ def test_words_on_merged_pieces_add_up_by_area(far, expected):
         assert weakest[1] == pytest.approx(cut_evidence(0.9, 15.5 - 5.5, united, m), abs=1e-4)
 
 
-def agglomerate(pieces, boundary, field, cut, pairs):
+def agglomerate(pieces, boundary, field, cut, pairs, start=None, word=None):
     """Merge the weakest pair, describe everything anew, and so on; return the labels and the order of evidence."""
-    labels, regions = pieces.labels.copy(), pieces.region[pieces.labels]
+    labels, regions = (pieces.labels if start is None else start).copy(), pieces.region[pieces.labels]
     categories = np.where(labels > 0, pieces.category[pieces.labels], -1)
     order = []
     while True:
@@ -244,6 +245,8 @@ def agglomerate(pieces, boundary, field, cut, pairs):
         first, second, _, _ = contacts(now.labels, now.region, boundary)
         touching = list(zip(first.tolist(), second.tolist(), strict=True))
         found = {pair: evidence._evidence(nodes, *pair, None) for pair in touching}
+        if word is not None:
+            found = {pair: lowered(e, word(pieces_in(pieces, np.isin(labels, pair)))) for pair, e in found.items()}
         if not found or min(found.values()) >= cut:
             return labels, order, found
         a, b = min(found, key=lambda pair: (found[pair], pair))
@@ -264,6 +267,127 @@ def test_merging_equals_starting_over_at_every_step(seed, cut, asked):
         borders = [value for pair, value in left.items() if merged in pair]
         assert weakest[number] == pytest.approx(min(borders, default=1), abs=1e-4)
     assert all(value < cut for value in order)
+
+
+# -- vetoes ------------------------------------------------------------------------------------------------------------
+
+
+def pieces_in(pieces, cells):
+    return frozenset(np.unique(pieces.labels[cells & (pieces.labels > 0)]).tolist())
+
+
+def lowered(value, word):
+    """Lower evidence by a word in favour of one object."""
+    if word <= 0:
+        return value
+    value = min(max(value, 1e-3), 1 - 1e-3)
+    odds = math.log(value / (1 - value)) - min(word, 25.0)
+    return 1 / (1 + math.exp(-odds))
+
+
+class Court:
+    """Answers with what `word` says of a union of pieces, and remembers the unions."""
+
+    def __init__(self, pieces, word):
+        self.pieces, self.word, self.asked = pieces, word, []
+        self.verdicts = Verdicts(pieces.labels, self)
+
+    def __call__(self, shapes):
+        unions = []
+        for shape in shapes:
+            (top, left), (height, width) = shape.corner, shape.shape.shape
+            cells = np.zeros(self.pieces.labels.shape, bool)
+            cells[top : top + height, left : left + width] = shape.shape > 0
+            unions.append(pieces_in(self.pieces, cells))
+        self.asked += unions
+        return np.array([(self.word(union), -50.0) for union in unions], np.float32)
+
+
+def random_word(seed):
+    """Return what says something of its own of each union, the same whenever it is asked."""
+    return lambda union: float(np.float32(np.random.default_rng((seed, *sorted(union))).normal(0, 2)))
+
+
+@pytest.mark.parametrize("word, expected", [(8.0, [0, 1, 1]), (0.1, [0, 1, 2]), (-8.0, [0, 1, 2])])
+def test_a_strong_border_through_what_is_called_one_goes(word, expected):
+    pieces = blocks(votes_meet=False)
+    court = Court(pieces, lambda _: word)
+    owner, weakest = settle(pieces, wall(pieces, 0.99), verdicts=court.verdicts)
+    assert owner.tolist() == expected and court.asked == [{1, 2}]
+    plain = settle(pieces, wall(pieces, 0.99))[1][1]
+    if len(weakest) == 3:
+        assert weakest[1] == weakest[2] == pytest.approx(lowered(plain, word))
+    else:
+        assert weakest.tolist() == [1, 1]
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_a_word_against_one_object_changes_nothing(seed, asked):
+    pieces, boundary, _ = random_case(seed)
+    pairs = random_pairs(pieces, seed) if asked else None
+    plain = settle(pieces, boundary, cut=0.3, pairs=pairs)
+    for word in (-9.0, 0.0):
+        found = settle(pieces, boundary, cut=0.3, pairs=pairs, verdicts=Court(pieces, lambda _, w=word: w).verdicts)
+        np.testing.assert_array_equal(found[0], plain[0])
+        np.testing.assert_array_equal(found[1], plain[1])
+
+
+def test_borders_that_go_without_a_word_are_not_asked_about():
+    # Nothing lies between 1 and 2; 3 is another object.
+    labels = np.repeat([[1] * 8 + [2] * 8 + [3] * 8], 8, axis=0).astype(np.int32)
+    aim = (labels - 1) * 8.0 + 3.5
+    field = np.stack((np.full(labels.shape, 3.5), aim), axis=2) - np.indices(labels.shape).transpose(1, 2, 0)
+    boundary = np.zeros(labels.shape, np.float32)
+    boundary[:, 15:17] = 0.99
+    pieces = describe(labels, np.ones_like(labels), np.ones_like(labels), field.astype(np.float32))
+    court = Court(pieces, lambda _: -1.0)
+    assert settle(pieces, boundary, verdicts=court.verdicts)[0].tolist() == [0, 1, 1, 2]
+    assert court.asked == [{1, 2, 3}]
+
+
+def test_what_a_veto_merges_is_asked_about_anew():
+    # Strong borders all along; 1 and 2 are one, and both of them with 3 are not.
+    labels = np.repeat([[1] * 8 + [2] * 8 + [3] * 8], 8, axis=0).astype(np.int32)
+    aim = (labels - 1) * 8.0 + 3.5
+    field = np.stack((np.full(labels.shape, 3.5), aim), axis=2) - np.indices(labels.shape).transpose(1, 2, 0)
+    boundary = np.zeros(labels.shape, np.float32)
+    boundary[:, 7:9] = boundary[:, 15:17] = 0.99
+    pieces = describe(labels, np.ones_like(labels), np.ones_like(labels), field.astype(np.float32))
+    court = Court(pieces, lambda union: {(1, 2): 9.0, (2, 3): 8.0, (1, 2, 3): -9.0}[tuple(sorted(union))])
+    assert settle(pieces, boundary, verdicts=court.verdicts)[0].tolist() == [0, 1, 1, 2]
+    assert court.asked == [{1, 2}, {2, 3}, {1, 2, 3}]
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.15, 0.4), st.booleans())
+def test_vetoes_equal_starting_over_at_every_step(seed, cut, asked):
+    pieces, boundary, field = random_case(seed)
+    pairs = random_pairs(pieces, seed, across=False) if asked else {}
+    court = Court(pieces, random_word(seed))
+    owner, weakest = settle(
+        pieces, boundary, cut=cut, join=0, pairs=pairs if asked else None, verdicts=court.verdicts
+    )
+    plain, _, _ = agglomerate(pieces, boundary, field, cut, pairs)
+    labels, _, left = agglomerate(pieces, boundary, field, cut, pairs, plain, court.word)
+    assert partition(owner[pieces.labels]) == partition(labels)
+    for number in range(1, len(weakest)):
+        merged = int(labels[owner[pieces.labels] == number][0])
+        borders = [value for pair, value in left.items() if merged in pair]
+        assert weakest[number] == pytest.approx(min(borders, default=1), abs=1e-4)
+    # Each was asked about once, and holds two objects that no word kept apart.
+    assert len(set(court.asked)) == len(court.asked)
+    apart = [pieces_in(pieces, plain == n) for n in range(1, int(plain.max(initial=0)) + 1)]
+    assert all(sum(part <= union for part in apart) >= 2 for union in court.asked)
+    assert all(part <= union or not part & union for union in court.asked for part in apart)
+
+
+@pytest.mark.parametrize("word", [9.0, -9.0])
+@pytest.mark.parametrize("pairs", [None, {(1, 2): 9.0}, {(1, 2): -9.0}], ids=["votes", "one", "two"])
+def test_joins_are_not_asked_about(word, pairs):
+    boundary = np.zeros((4, 40), np.float32)
+    court = Court(fragments(1.0), lambda _: word)
+    found = settle(fragments(1.0), boundary, pairs=pairs, verdicts=court.verdicts)[0]
+    assert found.tolist() == settle(fragments(1.0), boundary, pairs=pairs)[0].tolist()
+    assert court.asked == []
 
 
 # -- joins -------------------------------------------------------------------------------------------------------------
