@@ -26,6 +26,7 @@ from sisegcli.evaluation import GroundTruth, TruthImage, evaluate
 from sisegcli.grouping import group as grouping
 from sisegcli.grouping.outlines import Look
 from sisegcli.grouping.prompts import Prompt
+from sisegcli.grouping.wholeness import Shape
 from sisegcli.instances import Instance, instances_from_labels, labels_from_instances
 from sisegcli.network.checkpoint import NetworkConfig, build_network
 from sisegcli.network.membership import Membership
@@ -463,6 +464,111 @@ def test_a_whole_edge_refiner_runs(scenes, monkeypatch):
     results = segmenter.segment(images_of(scenes)[-2:], masks_of(scenes)[-2:])
     assert seen and all(one == other for one, other in seen)
     assert all(coverage(found).max() == 1 for found in results)
+
+
+# -- wholeness ---------------------------------------------------------------------------------------------------------
+
+
+class Jury(nn.Module):
+    """Says of all shapes with the same certainty that they are one object, and remembers what it was shown."""
+
+    def __init__(self, logit):
+        super().__init__()
+        self.logit, self.shown = logit, []
+
+    def forward(self, windows, things, shapes):
+        self.shown.append((windows, things, shapes))
+        return torch.tensor([[self.logit, -50.0]]).repeat(len(windows), 1)
+
+
+class Bright(nn.Module):
+    """Answers by how bright a shape is."""
+
+    def forward(self, windows, things, shapes):
+        bright = (windows.float().mean(1, keepdim=True) * shapes).sum((1, 2, 3)) / shapes.sum((1, 2, 3)).clamp_min(1)
+        return torch.stack((bright / 20 - 5, -bright), 1)
+
+
+def segmenter_judged_by(scenes, wholeness, **options):
+    return Segmenter.from_network(Oracle(scenes, wholeness=wholeness), CONFIG, device=CPU, **options)
+
+
+def test_always_one_merges_and_never_one_leaves_what_was_found(scenes):
+    images, masks = images_of(scenes), masks_of(scenes)
+    found = {
+        name: segmenter_judged_by(scenes, wholeness).segment(images, masks)
+        for name, wholeness in (("nobody", None), ("one", Jury(50.0)), ("two", Jury(-20.0)))
+    }
+    counts = {name: sum(len(result.instances) for result in results) for name, results in found.items()}
+    assert counts["one"] < counts["nobody"] == counts["two"]
+    for plain, judged in zip(found["nobody"], found["two"], strict=True):
+        shapes = [{(i.category, i.counts) for i in result.instances} for result in (plain, judged)]
+        assert shapes[0] == shapes[1]
+        assert max(i.score for i in judged.instances) < 0.01 < max(i.score for i in plain.instances)
+    for scene, result in zip(scenes, found["one"], strict=True):
+        np.testing.assert_array_equal(coverage(result) == 1, scene.semantic > 0)
+
+
+def test_an_undecided_jury_lowers_all_scores_alike(scenes):
+    image, mask = images_of(scenes)[:1], masks_of(scenes)[:1]
+    [plain], [judged] = (segmenter_judged_by(scenes, w).segment(image, mask) for w in (None, Jury(0.0)))
+    assert [(i.category, i.counts) for i in judged.instances] == [(i.category, i.counts) for i in plain.instances]
+    expected = [i.score * 0.5**0.25 for i in plain.instances]
+    assert [i.score for i in judged.instances] == pytest.approx(expected)
+
+
+def test_a_batch_with_a_jury_answers_as_one_by_one(scenes):
+    segmenter = segmenter_judged_by(scenes, Bright())
+    images, masks = images_of(scenes), masks_of(scenes)
+    alone = [summary(segmenter.segment([i], [m])[0].instances) for i, m in zip(images, masks, strict=True)]
+    backwards = segmenter.segment(images[::-1], masks[::-1])
+    assert [summary(found.instances) for found in backwards] == alone[::-1]
+
+
+def test_stuff_is_not_shown_to_the_jury(scenes):
+    image, mask = images_of(scenes)[:1], masks_of(scenes)[:1]
+    categories = set(np.unique(scenes[0].semantic[scenes[0].semantic > 0]).tolist())
+    stuff = Categories([Category(category, f"stuff-{category}", isthing=False) for category in categories])
+    jury = Jury(0.0)
+    [found] = segmenter_judged_by(scenes, jury, categories=stuff).segment(image, mask)
+    assert jury.shown == [] and {instance.category for instance in found.instances} == categories
+    assert {instance.score for instance in found.instances} == {1.0}
+    segmenter_judged_by(scenes, jury).segment(image, mask)
+    assert jury.shown
+
+
+def test_picture_things_and_shape_lie_on_top_of_each_other_when_judged():
+    jury = Jury(3.0)
+    segmenter = Segmenter.from_network(Oracle([], wholeness=jury), CONFIG, device=CPU)
+    y, x = np.indices((90, 118))
+    image = np.stack((y, x, 0 * y), axis=2).astype(np.uint8)
+    things = np.zeros((90, 118), np.int8)
+    things[20:60, 24:80], things[:10] = 1, -1
+    # Rows 6 to 12 and columns 8 to 12 on the grid: all of its box.
+    window = Window(4.0, 10.0, 80.0)
+    eyes = segmenter._eyes(image, things.astype(np.int32), things)
+    answers = eyes.judge([Shape(np.full((6, 4), 255, np.uint8), (6, 8), window)])
+    assert answers.tolist() == [[3.0, -50.0]]
+    [(windows, known, shapes)] = jury.shown
+    inside = shapes[0, 0] == 1
+    red, green = windows[0, 0].int(), windows[0, 1].int()
+    assert (int(red[inside].min()), int(red[inside].max())) == (pytest.approx(24, abs=1), pytest.approx(47, abs=1))
+    assert (int(green[inside].min()), int(green[inside].max())) == (pytest.approx(32, abs=1), pytest.approx(47, abs=1))
+    assert bool((known[0, 0][(red > 21) & (red < 58) & (green > 25) & (green < 78)] == 1).all())
+    assert not known[0, 0][(red < 18) | (red > 61) | (green < 22)].any()  # what is ignored is no thing
+
+
+def test_a_whole_wholeness_network_runs(scenes):
+    torch.manual_seed(0)
+    wholeness = build_network(NetworkConfig(width=8, wholeness=True)).eval().wholeness
+    seen = []
+    wholeness.register_forward_hook(lambda _, inputs, answer: seen.append((len(inputs[0]), tuple(answer.shape))))
+    segmenter = segmenter_judged_by(scenes, wholeness)
+    assert segmenter_judged_by(scenes, None).jury is None
+    results = segmenter.segment(images_of(scenes)[-2:], masks_of(scenes)[-2:])
+    assert seen and all(shape == (count, 2) for count, shape in seen)
+    for scene, found in zip(scenes[-2:], results, strict=True):
+        np.testing.assert_array_equal(coverage(found) == 1, scene.semantic > 0)
 
 
 # -- small objects -----------------------------------------------------------------------------------------------------
