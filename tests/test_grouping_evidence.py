@@ -363,9 +363,7 @@ def test_vetoes_equal_starting_over_at_every_step(seed, cut, asked):
     pieces, boundary, field = random_case(seed)
     pairs = random_pairs(pieces, seed, across=False) if asked else {}
     court = Court(pieces, random_word(seed))
-    owner, weakest = settle(
-        pieces, boundary, cut=cut, join=0, pairs=pairs if asked else None, verdicts=court.verdicts
-    )
+    owner, weakest = settle(pieces, boundary, cut=cut, join=0, pairs=pairs if asked else None, verdicts=court.verdicts)
     plain, _, _ = agglomerate(pieces, boundary, field, cut, pairs)
     labels, _, left = agglomerate(pieces, boundary, field, cut, pairs, plain, court.word)
     assert partition(owner[pieces.labels]) == partition(labels)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss
+from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss, shape_loss
 from sisegcli.training.pairs import Shift, line_points, pair_offsets
 
 torch.set_num_threads(1)
@@ -363,3 +363,46 @@ def test_outlines_in_half_precision_come_out_in_full():
     )
     assert half.dtype == torch.float32
     assert half.item() == pytest.approx(full.item(), rel=0.02)
+
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+def test_literal_shapes():
+    # The first is one object and half of it, the second neither, and nothing is known of the second answer there.
+    verdicts = torch.tensor([[0.0, math.log(3)], [math.log(3), 5.0]])
+    answers, weights = torch.tensor([[1.0, 0.5], [0.0, 0.0]]), torch.tensor([[1.0, 0.4], [0.5, 0.0]])
+    terms = [math.log(2), 0.4 * 0.5 * (math.log(4 / 3) + math.log(4)), 0.5 * math.log(4), 0]
+    loss = shape_loss(verdicts, answers, weights, torch.tensor([True, False]))
+    assert loss.item() == pytest.approx(sum(terms) / 4)
+
+
+@pytest.mark.parametrize("doubtful, logit, share", [(True, -3.0, 0.1), (True, -1.9, 1.0), (False, -3.0, 1.0)])
+def test_doubtful_shapes_that_the_network_is_sure_to_be_several_count_a_tenth(doubtful, logit, share):
+    verdicts = torch.tensor([[logit, logit]], requires_grad=True)
+    loss = shape_loss(verdicts, torch.ones(1, 2), torch.ones(1, 2), torch.tensor([doubtful]))
+    surprise = math.log1p(math.exp(-logit))
+    assert loss.item() == pytest.approx((share * surprise + surprise) / 2)  # the second answer counts in full
+    loss.backward()
+    slope = -1 / (1 + math.exp(logit)) / 2
+    assert verdicts.grad[0].tolist() == pytest.approx([share * slope, slope])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_shapes_of_weight_zero_teach_nothing(seed):
+    noise = torch.Generator().manual_seed(seed)
+    verdicts = (4 * torch.randn(5, 2, generator=noise)).requires_grad_()
+    weights, doubtful = torch.rand(5, 2, generator=noise), torch.rand(5, generator=noise) < 0.5
+    weights[2:4] = 0
+    loss = shape_loss(verdicts, torch.rand(5, 2, generator=noise), weights, doubtful)
+    loss.backward()
+    assert loss.item() > 0 and not verdicts.grad[2:4].any() and bool(verdicts.grad[:2].any())
+    before = verdicts.detach().clone()
+    assert shape_loss(before, torch.zeros(5, 2), torch.zeros(5, 2), doubtful).item() == 0
+    assert torch.equal(before, verdicts)
+
+
+def test_shapes_in_half_precision_count_in_full():
+    verdicts = torch.tensor([[100.0, -100.0]], dtype=torch.bfloat16)
+    loss = shape_loss(verdicts, torch.tensor([[0.0, 1.0]]), torch.ones(1, 2), torch.tensor([False]))
+    assert loss.dtype == torch.float32 and loss.item() == pytest.approx(100)

@@ -17,7 +17,8 @@ from torch import nn
 from sisegcli.errors import OptionError
 from sisegcli.network.checkpoint import NetworkConfig, build_network, save_checkpoint
 from sisegcli.training.loader import _From
-from sisegcli.training.losses import centre_loss, pair_loss
+from sisegcli.training.loop import _Share
+from sisegcli.training.losses import centre_loss, pair_loss, shape_loss
 from sisegcli.training.pairs import Shift
 from sisegcli.training.processes import ALONE, Processes, SharedBatchNorm
 
@@ -131,6 +132,21 @@ def test_losses_of_parts_add_up_to_the_batch_s():
     torch.testing.assert_close(sum(found), whole)
     mean = (losses(parts[0]) + losses(parts[1])) / 2
     assert (mean - whole).abs().max() > 0.01  # so this could fail
+
+
+def test_what_is_said_of_shapes_adds_up_to_the_batch_s():
+    torch.manual_seed(0)
+    verdicts, answers, weights = 4 * torch.randn(5, 2), torch.rand(5, 2), torch.rand(5, 2)
+    doubtful = torch.tensor([True, False, True, False, True])
+    parts = [slice(0, 1), slice(1, 5)]  # shares of the mean, as some images may be broken
+
+    def loss(part):
+        return shape_loss(verdicts[part], answers[part], weights[part], doubtful[part])
+
+    whole = loss(slice(0, 5))
+    shares = [_Share(len(verdicts[part]), 5).of(loss(part)) for part in parts]
+    torch.testing.assert_close(sum(shares), whole)
+    assert (sum(loss(part) for part in parts) / 2 - whole).abs() > 0.01  # so this could fail
 
 
 def test_batch_norm_is_torch_s_own_where_all_samples_are_here():
