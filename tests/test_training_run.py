@@ -307,11 +307,22 @@ def test_weights_without_networks_for_windows_get_them(options):
             assert torch.equal(whole[f"edges.backbone.{name}"], value), name
 
 
-# -- the edge refiner alone --------------------------------------------------------------------------------------------
+# -- the edge refiner, or the wholeness network, alone -----------------------------------------------------------------
 
 
-def to_start_from(options, **more):
-    """Write weights to start from; return them, and options to teach an edge refiner two steps."""
+ALONE = {"edges": "edges", "wholes": "wholeness"}
+"""What recipes teach that add to weights that are there."""
+alone = pytest.mark.parametrize("recipe, part", ALONE.items(), ids=ALONE)
+
+
+@pytest.fixture
+def few_shapes(monkeypatch):
+    """Two shapes of each crop are enough here."""
+    monkeypatch.setitem(RECIPES, "wholes", replace(RECIPES["wholes"], judged=2))
+
+
+def to_start_from(options, recipe="edges", **more):
+    """Write weights to start from; return them, and options to teach one network for windows two steps."""
     torch.manual_seed(1)
     config = NetworkConfig(width=8, guided=True, **more)
     path = options.out.parent / "start.safetensors"
@@ -320,58 +331,90 @@ def to_start_from(options, **more):
         if isinstance(module, torch.nn.BatchNorm2d):  # statistics of one's own, which no step may change
             torch.nn.init.uniform_(module.running_mean)
     save_checkpoint(path, network, config)
-    return path, replace(options, recipe="edges", start=path, epochs=1)
+    return path, replace(options, recipe=recipe, start=path, epochs=1)
 
 
-@pytest.mark.parametrize("edges", [False, True], ids=["none before", "one before"])
-def test_the_edges_recipe_teaches_the_edge_refiner_alone(options, edges):
-    path, options = to_start_from(options, membership=True, edges=edges, long_side=100, grouping={"cut": 1.5})
+@alone
+@pytest.mark.usefixtures("few_shapes")
+@pytest.mark.parametrize("there", [False, True], ids=["none before", "one before"])
+def test_what_such_a_recipe_teaches_learns_alone(options, recipe, part, there):
+    more = {"membership": True, part: there, "long_side": 100, "grouping": {"cut": 1.5}}
+    path, options = to_start_from(options, recipe, **more)
     summary = train(options)
-    assert summary.steps == 2 and summary.losses.keys() == {"loss", "edges"}
-    assert summary.losses["edges"] == summary.losses["loss"] > 0
+    assert summary.steps == 2 and summary.losses.keys() == {"loss", part}
+    assert summary.losses[part] == summary.losses["loss"] > 0
     _, config = load_checkpoint(path)
-    assert load_checkpoint(summary.weights)[1] == replace(config, edges=True)
+    assert load_checkpoint(summary.weights)[1] == replace(config, **{part: True})
     given, learned = load_file(path), load_file(summary.weights)
-    others = {name for name in learned if not name.startswith("edges.")}
-    assert others == {name for name in given if not name.startswith("edges.")}
+    others = {name for name in learned if not name.startswith(f"{part}.")}
+    assert others == {name for name in given if not name.startswith(f"{part}.")}
     assert [name for name in others if not torch.equal(learned[name], given[name])] == []
     assert any(name.startswith("membership.") for name in others)
-    # Of the edge refiner, all that is not frozen learns, in full precision.
+    # Of the network itself, all that is not frozen learns, in full precision.
     whole = state(options)["network"]
     before = load_checkpoint(path)[0].state_dict()
-    if not edges:  # its backbone starts as the network's own
-        before = {f"edges.{name}": value for name, value in before.items() if name.startswith("backbone.")}
-    compared = [name for name in whole if name.startswith("edges.backbone.") and "batches" not in name]
-    frozen = ("edges.backbone._conv_stem", "edges.backbone._bn0", *(f"edges.backbone._blocks.{n}." for n in range(3)))
+    if not there:  # its backbone starts as the network's own, or as membership's
+        source = "backbone." if part == "edges" else "membership.backbone."
+        known = {name.removeprefix(source): value for name, value in before.items() if name.startswith(source)}
+        before = {f"{part}.backbone.{name}": value for name, value in known.items()}
+    backbone = f"{part}.backbone."
+    compared = [name for name in whole if name.startswith(backbone) and "batches" not in name]
+    frozen = (f"{backbone}_conv_stem", f"{backbone}_bn0", *(f"{backbone}_blocks.{n}." for n in range(3)))
     for name in compared:
         still = name.startswith(frozen) or "running_" in name
         assert torch.equal(whole[name], before[name]) == still, name
     assert len(compared) > 50
-    if edges:
-        heads = [name for name in whole if name.startswith("edges.") and name.endswith("weight")]
-        heads = [name for name in heads if not name.startswith("edges.backbone.")]
+    if there:
+        heads = [name for name in whole if name.startswith(f"{part}.") and name.endswith("weight")]
+        heads = [name for name in heads if not name.startswith(backbone)]
         assert heads and all(not torch.equal(whole[name], before[name]) for name in heads)
 
 
-def test_a_resumed_run_of_the_edges_recipe_continues_as_if_it_had_not_stopped(options, monkeypatch):
+@pytest.mark.parametrize("membership", [False, True])
+def test_a_wholeness_network_starts_from_membership_or_from_the_backbone(options, membership):
+    path, options = to_start_from(options, "wholes", membership=membership)
+    given, _ = load_checkpoint(path)
+    if membership:  # which has learned what zero stood for at first
+        torch.nn.init.normal_(given.membership.inject[2].weight)
+        save_checkpoint(path, given, load_checkpoint(path)[1])
+        given, _ = load_checkpoint(path)
+    network = starting.first_network(options, RECIPES["wholes"])[0]
+    source = given.membership if membership else given
+    found, known = network.wholeness.state_dict(), source.state_dict()
+    backbone = [name for name in found if name.startswith("backbone.") and "batches" not in name]
+    assert len(backbone) > 50 and all(torch.equal(found[name], known[name]) for name in backbone)
+    if membership:
+        shared = [n for n in found if n.startswith(("inject.", "merge.")) and n in known and "batches" not in n]
+        fits = [name for name in shared if found[name].shape == known[name].shape]
+        assert 0 < len(shared) - len(fits) < 4  # the coarsest level has fewer channels
+        assert all(torch.equal(found[name], known[name]) for name in fits)
+        assert float(found["inject.2.weight"].abs().max()) > 0
+    assert all(bool(torch.isfinite(value).all()) for value in found.values())
+
+
+@pytest.mark.usefixtures("few_shapes")
+@alone
+def test_a_resumed_run_of_such_a_recipe_continues_as_if_it_had_not_stopped(options, monkeypatch, recipe, part):
     monkeypatch.setattr(run, "LOG_EVERY", 1)
-    _, options = to_start_from(options)
+    _, options = to_start_from(options, recipe)
     whole, parts = (replace(options, out=options.out / name, epochs=2) for name in ("whole", "parts"))
     straight, first, second = Heard(), Heard(stop_after=2), Heard()
     train(whole, straight)
     assert train(parts, first).interrupted
     assert train(replace(parts, resume=True), second).steps == 4
     assert first.records + second.records == straight.records
+    assert all(record.keys() == {"loss", part} for record in straight.records)
     assert differing(state(whole), state(parts)) == []
     one, other = (load_file(o.out / "weights.safetensors") for o in (whole, parts))
     assert differing(one, other) == []
 
 
+@pytest.mark.parametrize("recipe", ALONE)
 @pytest.mark.parametrize("resume", [False, True])
-def test_the_edges_recipe_needs_weights_to_start_from(options, resume):
+def test_such_a_recipe_needs_weights_to_start_from(options, recipe, resume):
     with pytest.raises(OptionError) as caught:
-        train(replace(options, recipe="edges", resume=resume))
-    assert str(caught.value) == "--recipe edges adds to weights that are there; name them with --start."
+        train(replace(options, recipe=recipe, resume=resume))
+    assert str(caught.value) == f"--recipe {recipe} adds to weights that are there; name them with --start."
     assert not options.out.exists()
 
 
@@ -383,27 +426,30 @@ def test_weights_to_start_from_may_have_a_shipped_name(options, monkeypatch):
     assert asked == ["default"]
 
 
-def test_the_edges_recipe_leaves_the_scale_at_which_fields_are_predicted(options, tmp_path, monkeypatch):
+@alone
+@pytest.mark.usefixtures("few_shapes")
+def test_such_a_recipe_leaves_the_scale_at_which_fields_are_predicted(options, tmp_path, monkeypatch, recipe, part):
     monkeypatch.setattr(objects, "COMFORTABLE", 36.0)
     mask = np.zeros((96, 128), np.uint8)
     for row, column in np.ndindex(3, 5):
         mask[8 + 30 * row : 20 + 30 * row, 4 + 25 * column : 16 + 25 * column] = 1
     folder = write_folders(tmp_path / "small", {"a": mask, "b": mask})
-    path, options = to_start_from(options, long_side=100, grouping={"cut": 1.5})
+    path, options = to_start_from(options, recipe, long_side=100, grouping={"cut": 1.5})
     summary = train(replace(options, data=(folder,), epochs=0.5))
-    assert load_checkpoint(summary.weights)[1] == replace(load_checkpoint(path)[1], edges=True)
+    assert load_checkpoint(summary.weights)[1] == replace(load_checkpoint(path)[1], **{part: True})
     settings = json.loads(notes(summary.weights)["settings"])
-    low, high = RECIPES["edges"].scales
+    low, high = RECIPES[recipe].scales
     assert settings["scales"] == pytest.approx([3 * low, 3 * high]) and settings["long_side"] == 0
 
 
-def test_the_edges_recipe_keeps_the_mean_displacement_of_the_paper(options):
+@alone
+def test_such_a_recipe_keeps_the_mean_displacement_of_the_paper(options, recipe, part):
     torch.manual_seed(1)
     config = NetworkConfig(width=8, guided=False, mean_displacement=(0.5, -0.25), grouping={"centres": "weak-field"})
     path = options.out.parent / "paper.safetensors"
     save_checkpoint(path, build_network(config), config)
-    summary = train(replace(options, recipe="edges", start=path, epochs=0))
-    assert load_checkpoint(summary.weights)[1] == replace(config, edges=True)
+    summary = train(replace(options, recipe=recipe, start=path, epochs=0))
+    assert load_checkpoint(summary.weights)[1] == replace(config, **{part: True})
 
 
 # -- frozen parts and scales -------------------------------------------------------------------------------------------
