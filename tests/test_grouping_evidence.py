@@ -278,6 +278,7 @@ def pieces_in(pieces, cells):
 
 def lowered(value, word):
     """Lower evidence by a word in favour of one object."""
+    word -= evidence.SURE
     if word <= 0:
         return value
     value = min(max(value, 1e-3), 1 - 1e-3)
@@ -308,7 +309,7 @@ def random_word(seed):
     return lambda union: float(np.float32(np.random.default_rng((seed, *sorted(union))).normal(0, 2)))
 
 
-@pytest.mark.parametrize("word, expected", [(8.0, [0, 1, 1]), (0.1, [0, 1, 2]), (-8.0, [0, 1, 2])])
+@pytest.mark.parametrize("word, expected", [(8.0, [0, 1, 1]), (0.6, [0, 1, 2]), (-8.0, [0, 1, 2])])
 def test_a_strong_border_through_what_is_called_one_goes(word, expected):
     pieces = blocks(votes_meet=False)
     court = Court(pieces, lambda _: word)
@@ -326,7 +327,7 @@ def test_a_word_against_one_object_changes_nothing(seed, asked):
     pieces, boundary, _ = random_case(seed)
     pairs = random_pairs(pieces, seed) if asked else None
     plain = settle(pieces, boundary, cut=0.3, pairs=pairs)
-    for word in (-9.0, 0.0):
+    for word in (-9.0, evidence.SURE):
         found = settle(pieces, boundary, cut=0.3, pairs=pairs, verdicts=Court(pieces, lambda _, w=word: w).verdicts)
         np.testing.assert_array_equal(found[0], plain[0])
         np.testing.assert_array_equal(found[1], plain[1])
