@@ -7,6 +7,7 @@ SisegError
 ├── CategoryError      a category list that cannot be read
 ├── CheckpointError    weights that are missing, foreign or damaged
 ├── OutputError        an output that exists already or cannot be written
+│   └── StorageError   a disk that is full, read-only or gone, so that no output can be written
 └── OptionError        options that contradict each other
 
 Messages are one sentence that names the file and the way out; the command line prints them and exits with code 1
@@ -42,6 +43,22 @@ class CheckpointError(SisegError):
 
 class OutputError(SisegError):
     """An output exists already or cannot be written."""
+
+
+class StorageError(OutputError):
+    """Nothing more can be written: the disk is full, read-only or gone.
+
+    Parameters
+    ----------
+    sentence : str
+        What the user reads.
+    reason : str
+        The system's words alone.
+    """
+
+    def __init__(self, sentence: str, reason: str = "") -> None:
+        super().__init__(sentence)
+        self.reason = reason or sentence
 
 
 class OptionError(SisegError):

@@ -10,18 +10,22 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sisegcli import __version__
 from sisegcli.categories import Categories, Category
 from sisegcli.errors import InputError
-from sisegcli.formats.files import output_errors, refuse_existing, temporary_name
+from sisegcli.formats.files import flush_to_disk, output_errors, refuse_existing, temporary_name
 from sisegcli.formats.polygons import instance_polygons
 from sisegcli.formats.records import ImageResult
 from sisegcli.formats.run_lengths import image_size, run_lengths
 from sisegcli.instances import Instance
+
+
+_CATEGORY = '"category_id": '
 
 
 class CocoWriter:
@@ -53,33 +57,57 @@ class CocoWriter:
         self._seen: set[int] = set(categories)
         self._images = self._annotations = 0
         self._temporary = temporary_name(self.path)
+        self._opened: tuple[IO[str], IO[str]] | None = None
+        self._closed = False
+
+    def files(self, stem: str) -> list[Path]:
+        """Return nothing: all images are in one file."""
+        return []
+
+    def write(self, result: ImageResult) -> str:
+        """Return the entry of an image: a line of it, then one of each instance, without the numbers they will get."""
+        height, width = result.size
+        image = {"file_name": result.file_name, "width": width, "height": height}
+        lines = [image, *(self._annotation(instance) for instance in result.instances)]
+        return "\n".join(_line(line)[1:] for line in lines)
+
+    def append(self, entry: str) -> None:
+        """Append an image and its instances; both are numbered from 1 in order of arrival."""
+        image, *annotations = entry.split("\n")
         with output_errors(self.path):
-            # Images go straight into the file; annotations wait in a nameless one, which no crash can leave behind.
-            self._file = self._temporary.open("w", encoding="utf-8")
-            self._waiting = tempfile.TemporaryFile("w+", encoding="utf-8", dir=self.path.parent)  # noqa: SIM115
-            self._file.write('{"info": ' + _line({"description": "Instances from sisegcli", "version": __version__}))
-            self._file.write(',\n"licenses": [],\n"images": [')
+            file, waiting = self._temporaries()
+            file.write(",\n" if self._images else "\n")
+            self._images += 1
+            file.write(f'{{"id": {self._images}, {image}')
+            for annotation in annotations:
+                waiting.write(",\n" if self._annotations else "\n")
+                self._annotations += 1
+                self._seen.add(int(annotation[len(_CATEGORY) : annotation.index(",")]))
+                waiting.write(f'{{"id": {self._annotations}, "image_id": {self._images}, {annotation}')
 
     def add(self, result: ImageResult) -> None:
-        """Append an image and its instances; both are numbered from 1 in order of arrival."""
-        height, width = result.size
-        with output_errors(self.path):
-            self._file.write(",\n" if self._images else "\n")
-            self._images += 1
-            image = {"id": self._images, "file_name": result.file_name, "width": width, "height": height}
-            self._file.write(_line(image))
-            for instance in result.instances:
-                self._waiting.write(",\n" if self._annotations else "\n")
-                self._annotations += 1
-                self._seen.add(instance.category)
-                self._waiting.write(_line(self._annotation(instance)))
+        """Append an image and its instances."""
+        self.append(self.write(result))
+
+    def _temporaries(self) -> tuple[IO[str], IO[str]]:
+        """Return the file, and one for annotations until all images are written; both are opened when needed."""
+        if self._opened is None:
+            file = self._temporary.open("w", encoding="utf-8")
+            try:
+                # It has no name, so no crash can leave it behind.
+                waiting = tempfile.TemporaryFile("w+", encoding="utf-8", dir=self.path.parent)  # noqa: SIM115
+            except BaseException:
+                file.close()
+                raise
+            self._opened = file, waiting
+            file.write('{"info": ' + _line({"description": "Instances from sisegcli", "version": __version__}))
+            file.write(',\n"licenses": [],\n"images": [')
+        return self._opened
 
     def _annotation(self, instance: Instance) -> dict[str, Any]:
         top, left, height, width = instance.box
         segmentation: Any = {"size": list(instance.size), "counts": instance.counts.decode("ascii")}
         return {
-            "id": self._annotations,
-            "image_id": self._images,
             "category_id": instance.category,
             "segmentation": instance_polygons(instance) if self._polygons else segmentation,
             "area": instance.area,
@@ -90,22 +118,27 @@ class CocoWriter:
 
     def close(self) -> None:
         """Join images, annotations and categories under the final name; a second call does nothing."""
-        if self._file.closed:
+        if self._closed:
             return
         categories = [self._categories.find(category_id) for category_id in sorted(self._seen)]
         with output_errors(self.path):
-            self._file.write('\n],\n"annotations": [')
-            self._waiting.seek(0)
-            shutil.copyfileobj(self._waiting, self._file, 1 << 20)
-            self._file.write('\n],\n"categories": [\n' + ",\n".join(_line(_category(c)) for c in categories) + "\n]}\n")
-            self._waiting.close()
-            self._file.close()
+            file, waiting = self._temporaries()
+            file.write('\n],\n"annotations": [')
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, file, 1 << 20)
+            file.write('\n],\n"categories": [\n' + ",\n".join(_line(_category(c)) for c in categories) + "\n]}\n")
+            waiting.close()
+            file.close()
+            flush_to_disk(self._temporary)
             self._temporary.replace(self.path)
+        self._closed = True
 
     def abort(self) -> None:
         """Remove the temporary files."""
-        self._waiting.close()
-        self._file.close()
+        self._closed = True
+        for file in self._opened or ():
+            with suppress(OSError):  # a full disk, again
+                file.close()
         self._temporary.unlink(missing_ok=True)
 
 

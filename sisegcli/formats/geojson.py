@@ -45,9 +45,13 @@ class GeoJsonWriter:
         self._categories = categories
         self._overwrite = overwrite
 
-    def add(self, result: ImageResult) -> None:
+    def files(self, stem: str) -> list[Path]:
+        """Return the file of an image."""
+        return [below(self.folder, stem, ".geojson")]
+
+    def write(self, result: ImageResult) -> str:
         """Write the instances of an image."""
-        path = below(self.folder, result.stem, ".geojson")
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.write('{"type": "FeatureCollection", "features": [')
@@ -55,6 +59,14 @@ class GeoJsonWriter:
                 file.write(",\n" if number else "\n")
                 json.dump(self._feature(instance), file, ensure_ascii=False, separators=(",", ":"))
             file.write("\n]}\n")
+        return ""
+
+    def append(self, entry: str) -> None:
+        """Do nothing: there is no file of all images."""
+
+    def add(self, result: ImageResult) -> None:
+        """Write the instances of an image."""
+        self.write(result)
 
     def _feature(self, instance: Instance) -> dict[str, Any]:
         polygons = mask_rings(instance.crop(), instance.box[:2])

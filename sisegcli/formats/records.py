@@ -43,6 +43,10 @@ class ImageResult:
 class Writer(Protocol):
     """A format on its way to disk: images are added one by one, then everything is closed or aborted.
 
+    What is added consists of two parts: files of the image alone, which are whole when `write` returns, and an entry
+    in a file of the whole run. A run keeps entries in its journal and appends them, in the order of the images, at its
+    end; `add` does both at once.
+
     Attributes
     ----------
     paths : list of Path
@@ -51,8 +55,17 @@ class Writer(Protocol):
 
     paths: list[Path]
 
+    def files(self, stem: str) -> list[Path]:
+        """Return the files of one image alone."""
+
+    def write(self, result: ImageResult) -> str:
+        """Write the files of one image alone; return its entry, which is empty in formats without a file of the run."""
+
+    def append(self, entry: str) -> None:
+        """Append the entry of an image to the file of the whole run; nothing of it stays in memory."""
+
     def add(self, result: ImageResult) -> None:
-        """Write the instances of one image; nothing of them stays in memory."""
+        """Write one image and append its entry."""
 
     def close(self) -> None:
         """Finish the output under its final name; a second call does nothing."""

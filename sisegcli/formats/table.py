@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from sisegcli.categories import Categories
-from sisegcli.formats.files import output_errors, refuse_existing, temporary_name
+from sisegcli.formats.files import flush_to_disk, output_errors, refuse_existing, temporary_name
 from sisegcli.formats.records import ImageResult
 
 COLUMNS = ("stem", "instance", "category_id", "category", "score", "area", "top", "left", "height", "width")
@@ -36,27 +39,43 @@ class InstanceTable:
         refuse_existing(path, overwrite=overwrite)
         self._categories = categories
         self._temporary = temporary_name(path)
-        with output_errors(path):
-            self._file = self._temporary.open("w", encoding="utf-8", newline="")
-            self._csv = csv.writer(self._file, lineterminator="\n")
-            self._csv.writerow(COLUMNS)
+        self._opened: IO[str] | None = None
+        self._closed = False
 
-    def add(self, result: ImageResult) -> None:
-        """Write the instances of an image, numbered from 1."""
+    def lines(self, result: ImageResult) -> str:
+        """Return the lines of an image's instances, numbered from 1."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        for number, i in enumerate(result.instances, start=1):
+            name = self._categories.name(i.category)
+            table.writerow((result.stem, number, i.category, name, round(i.score, 6), i.area, *i.box))
+        return text.getvalue()
+
+    def append(self, lines: str) -> None:
+        """Write lines."""
         with output_errors(self.path):
-            for number, i in enumerate(result.instances, start=1):
-                name = self._categories.name(i.category)
-                self._csv.writerow((result.stem, number, i.category, name, round(i.score, 6), i.area, *i.box))
+            self._file().write(lines)
+
+    def _file(self) -> IO[str]:
+        if self._opened is None:
+            self._opened = self._temporary.open("w", encoding="utf-8", newline="")
+            self._opened.write(",".join(COLUMNS) + "\n")
+        return self._opened
 
     def close(self) -> None:
         """Give the file its name; a second call does nothing."""
-        if self._file.closed:
+        if self._closed:
             return
         with output_errors(self.path):
-            self._file.close()
+            self._file().close()
+            flush_to_disk(self._temporary)
             self._temporary.replace(self.path)
+        self._closed = True
 
     def abort(self) -> None:
         """Remove what is unfinished."""
-        self._file.close()
+        self._closed = True
+        if self._opened is not None:
+            with suppress(OSError):  # a full disk, again
+                self._opened.close()
         self._temporary.unlink(missing_ok=True)

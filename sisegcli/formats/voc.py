@@ -56,9 +56,13 @@ class VocWriter:
         self._overwrite = overwrite
         self._table = InstanceTable(self.path, categories, overwrite=overwrite)
 
-    def add(self, result: ImageResult) -> None:
-        """Write the two PNGs of an image and remember its scores."""
-        objects_png, classes_png = (below(folder, result.stem, ".png") for folder in self.paths[:2])
+    def files(self, stem: str) -> list[Path]:
+        """Return the two PNGs of an image."""
+        return [below(folder, stem, ".png") for folder in self.paths[:2]]
+
+    def write(self, result: ImageResult) -> str:
+        """Write the two PNGs of an image; return its lines of the CSV."""
+        objects_png, classes_png = self.files(result.stem)
         refuse_existing(objects_png, classes_png, overwrite=self._overwrite)
         if len(result.instances) >= VOID_16:
             raise OutputError(
@@ -71,7 +75,15 @@ class VocWriter:
         for path, picture in pictures.items():
             with replacing(path) as temporary:
                 picture.save(temporary, format="PNG")
-        self._table.add(result)
+        return self._table.lines(result)
+
+    def append(self, entry: str) -> None:
+        """Append lines to the CSV."""
+        self._table.append(entry)
+
+    def add(self, result: ImageResult) -> None:
+        """Write the two PNGs of an image and its lines of the CSV."""
+        self.append(self.write(result))
 
     def close(self) -> None:
         """Give ``instances.csv`` its name; a second call does nothing."""
