@@ -1,18 +1,19 @@
-"""All outputs of a run as one: guarded before any work, filled image by image, finished or taken back together."""
+"""All outputs of a run as one: guarded before any work, filled image by image, finished from the run's journal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from contextlib import suppress
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from pathlib import Path
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Layout, Problem
-from sisegcli.errors import OptionError, OutputError, SisegError
+from sisegcli.errors import OptionError, OutputError
 from sisegcli.formats import WRITERS
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
+from sisegcli.running.journal import Journal
 from sisegcli.running.overlays import Overlays
 from sisegcli.running.reading import LargeSample, Sample
 from sisegcli.stages import stage
@@ -37,6 +38,25 @@ def check_apart(out: Path, layout: Layout) -> None:
             raise OutputError(f"Outputs in {out} would mix with the input folder {folder}; choose another --out.")
 
 
+@dataclass(frozen=True)
+class Written:
+    """What was written of one image.
+
+    Attributes
+    ----------
+    files : list of Path
+        Files of the image alone.
+    entries : dict
+        Entries in files of the whole run, by format.
+    drawn : Future or Problem, optional
+        Tells why there is no picture of it, now or when it should be there.
+    """
+
+    files: list[Path]
+    entries: dict[str, str]
+    drawn: Future[Problem | None] | Problem | None = None
+
+
 class Outputs:
     """The writers of a run, and its overlays.
 
@@ -45,7 +65,7 @@ class Outputs:
     OptionError
         If no format has a name given.
     OutputError
-        If an output exists already and may not be overwritten.
+        If an output exists already and may not be replaced.
     """
 
     def __init__(
@@ -58,65 +78,84 @@ class Outputs:
         overlays: bool = False,
         overwrite: bool = False,
         pool: Executor,
-        ahead: int,
     ) -> None:
         for name in formats:
             if name not in WRITERS:
                 raise OptionError(f"There is no format {name!r}; choose from {', '.join(WRITERS)}.")
-        self._out, self._made = out, not out.exists()
-        self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
-        self._undrawn: list[Problem] = []
-        self._writers: list[Writer] = []
+        self._overlays = Overlays(out, categories, pool) if overlays else None
+        self._writers: dict[str, Writer] = {}
         try:
             for name in dict.fromkeys(formats):
-                self._writers.append(WRITERS[name](out, categories, polygons=polygons, overwrite=overwrite))
+                self._writers[name] = WRITERS[name](out, categories, polygons=polygons, overwrite=overwrite)
             if not overwrite:
-                _refuse_filled(self._paths)
+                _refuse_filled(self.paths)
         except BaseException:
             self.abort()
             raise
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders that are written."""
+        overlays = [self._overlays.folder] if self._overlays else []
+        return [path for writer in self._writers.values() for path in writer.paths] + overlays
+
+    def files(self, stem: str) -> list[Path]:
+        """Return the files of one image alone."""
+        overlay = self._overlays.files(stem) if self._overlays else []
+        return [path for writer in self._writers.values() for path in writer.files(stem)] + overlay
+
     @stage("encode")
-    def add(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Problem | None:
-        """Write one image, or tell why it can't be written."""
+    def write(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Written:
+        """Write all that belongs to one image alone.
+
+        Raises
+        ------
+        OutputError
+            If it can't be written.
+        """
+        result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
+        entries = {name: writer.write(result) for name, writer in self._writers.items()}
         try:
-            result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
-            for writer in self._writers:
-                writer.add(result)
-        except SisegError as error:
-            return Problem(sample.pair.image, str(error))
+            "".join(entries.values()).encode("utf-8")
+        except UnicodeEncodeError as error:
+            sentence = f"{sample.pair.image} has a name that is no UTF-8; rename it."
+            raise OutputError(sentence.encode("utf-8", "backslashreplace").decode("utf-8")) from error
+        drawn: Future[Problem | None] | Problem | None = None
         if self._overlays and isinstance(sample, Sample):
-            self._overlays.add(sample, segmentation)
+            drawn = self._overlays.add(sample, segmentation)
         elif self._overlays:
             sentence = f"{sample.pair.image} is converted, but too large for a picture of it; leave --overlay out."
-            self._undrawn.append(Problem(sample.pair.image, sentence))
-        return None
+            drawn = Problem(sample.pair.image, sentence)
+        return Written(self.files(sample.pair.stem), {name: entry for name, entry in entries.items() if entry}, drawn)
 
     @stage("encode")
-    def close(self) -> tuple[list[Path], list[Problem]]:
-        """Finish all outputs; return the files and folders written, and what went wrong on the way."""
-        problems = self._overlays.finish() if self._overlays else []
-        for writer in self._writers:
+    def close(self, journal: Journal) -> list[Path]:
+        """Write the files of the whole run from its journal; return the files and folders written.
+
+        They are there already if the journal keeps no entries any more.
+        """
+        for name, writer in self._writers.items() if journal.keeps_entries else ():
+            for entry in journal.entries(name):
+                writer.append(entry)
             writer.close()
-        return self._paths, problems + self._undrawn
+        return self.paths
 
     @property
-    def _paths(self) -> list[Path]:
-        overlays = [self._overlays.folder] if self._overlays else []
-        return [path for writer in self._writers for path in writer.paths] + overlays
+    def untouched(self) -> bool:
+        """Whether nothing is there of what is written."""
+        return not any(map(_is_filled, self.paths))
 
     def abort(self) -> None:
         """Take back what is not finished."""
-        if self._overlays:
-            self._overlays.abort()
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.abort()
-        if self._made:
-            with suppress(OSError):  # not there, or not empty
-                self._out.rmdir()
 
 
 def _refuse_filled(targets: Sequence[Path]) -> None:
     for target in targets:
-        if target.is_file() or (target.is_dir() and next(target.iterdir(), None)):
+        if _is_filled(target):
             raise OutputError(f"{target} exists already; choose another folder with --out, or pass --overwrite.")
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and next(path.iterdir(), None) is not None)
