@@ -3,7 +3,8 @@
 SisegError
 ├── InputError         a file or folder that cannot be used as it is
 │   ├── ImageError     an image or mask that cannot be read, or that does not fit its partner
-│   └── LayoutError    a folder in which no images and masks can be paired
+│   ├── LayoutError    a folder in which no images and masks can be paired
+│   └── StalledError   a disk or a network path that no longer answers
 ├── CategoryError      a category list that cannot be read
 ├── CheckpointError    weights that are missing, foreign or damaged
 ├── OutputError        an output that exists already or cannot be written
@@ -31,6 +32,10 @@ class ImageError(InputError):
 
 class LayoutError(InputError):
     """No images and masks can be paired in a folder."""
+
+
+class StalledError(InputError):
+    """Nothing more can be read: a disk or a network path no longer answers."""
 
 
 class CategoryError(SisegError):

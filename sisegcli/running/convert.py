@@ -14,7 +14,7 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import Pair, Problem, find_pairs
 from sisegcli.data.masks import MaskReader
-from sisegcli.errors import SisegError, StorageError
+from sisegcli.errors import SisegError, StalledError, StorageError
 from sisegcli.methods import Method, build_method, needs_images
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.journal import Journal
@@ -27,6 +27,7 @@ from sisegcli.running.resuming import Work, list_problems, take_up
 from sisegcli.running.segmenting import Batch, Worker
 from sisegcli.running.settling import Finished, Settler
 from sisegcli.running.shards import ShardRecord, take_part
+from sisegcli.running.stalls import Readers
 from sisegcli.running.summary import Summary
 from sisegcli.running.tiling import Tiler
 from sisegcli.stages import STAGES, profiled
@@ -103,6 +104,7 @@ def convert(
         profiled(options.profile) as stages,
         ExitStack() as stack,
         ThreadPoolExecutor(options.workers, thread_name_prefix="sisegcli") as pool,
+        Readers(options.workers, options.timeout) as readers,
     ):
         journal = stack.enter_context(closing(Journal(options.output, overwrite=options.overwrite)))
         make_outputs = partial(_outputs, options, categories, pool)
@@ -122,7 +124,7 @@ def convert(
             else:
                 method = method or build(options, categories)
                 tiler = Tiler(options, method, masks, listener, interrupts)
-                results = run(options, work, masks, method, pool, interrupts, tiler, fetch, notice)
+                results = run(options, work, masks, method, readers, interrupts, tiler, fetch, notice)
             with interrupts:
                 for finished in results:
                     settler.settle(finished, told)
@@ -131,7 +133,7 @@ def convert(
             summary.interrupted = interrupts.noted
             if summary.converted:
                 summary.outputs = outputs.close(journal)
-        except StorageError as error:
+        except (StorageError, StalledError) as error:
             stopped = error
         except Exception:  # of this program: what is done stays done
             with suppress(Exception):
@@ -197,7 +199,7 @@ def run(
     work: Work,
     masks: MaskReader,
     method: Method,
-    pool: Executor,
+    readers: Executor,
     interrupts: Interrupts,
     tiler: Tiler,
     fetch: Callable[[Read], Read] | None,
@@ -215,7 +217,7 @@ def run(
     whole: Read = partial(read_sample, masks=masks, decode=looks or options.overlay)
     read = tiler.defer(fetch(whole) if fetch else whole)
     size = options.batch_size if looks else 1
-    samples = map_ahead(read, (work.pairs[number] for number in work.numbers), pool, size + options.workers)
+    samples = map_ahead(read, (work.pairs[number] for number in work.numbers), readers, size + options.workers)
     yield from map_in_lanes(Worker(method, tiler, noticed), _batches(work.numbers, samples, size, interrupts), method)
 
 

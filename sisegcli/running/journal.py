@@ -196,8 +196,9 @@ class Journal:
             return
         with suppress(StorageError):  # then they stay
             entries = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'entries%'"
-            for (name,) in list(self._file.rows(entries)):
-                self._file.execute(f'DROP TABLE "{name}"')
+            with self._file.change():  # all or none: entries of some formats alone are of no use
+                for (name,) in list(self._file.rows(entries)):
+                    self._file.execute(f'DROP TABLE "{name}"')
             self._file.execute("VACUUM")
 
     def close(self, *, remove: bool = False) -> None:

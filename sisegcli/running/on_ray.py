@@ -11,7 +11,6 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -33,6 +32,7 @@ from sisegcli.running.options import ConvertOptions
 from sisegcli.running.reading import LargeSample, Sample
 from sisegcli.running.resuming import Work
 from sisegcli.running.settling import Finished
+from sisegcli.running.stalls import Readers
 from sisegcli.running.tiling import Tiler
 
 BATCHES = 4
@@ -144,7 +144,7 @@ class _Actor:
             os.chdir(task.folder)
         self.task = task
         self.method = build(task.options, task.categories)
-        self.pool = ThreadPoolExecutor(task.options.workers)
+        self.readers = Readers(task.options.workers, task.options.timeout)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
         return {"done": [self._convert(pickle.loads(pairs)) for pairs in rows["pairs"]]}
@@ -154,7 +154,7 @@ class _Actor:
         tiler = Tiler(task.options, self.method, task.masks, Listener(), interrupts)
         work = Work(pairs, list(pairs))
         batches = []
-        for finished in run(task.options, work, task.masks, self.method, self.pool, interrupts, tiler, task.fetch):
+        for finished in run(task.options, work, task.masks, self.method, self.readers, interrupts, tiler, task.fetch):
             found = finished.results
             sent = [one if isinstance(one, Problem) else _Result.of(*one, task.options.overlay) for one in found]
             batches.append(_Sent(finished.numbers, sent, finished.seconds))
