@@ -135,6 +135,8 @@ def convert(
                 summary.outputs = outputs.close(journal)
         except (StorageError, StalledError) as error:
             stopped = error
+            journal.save()
+            summary.recount(journal.finished(), categories)
         except Exception:  # of this program: what is done stays done
             with suppress(Exception):
                 settler.finish()

@@ -209,9 +209,7 @@ class Journal:
         if self._closed:
             return
         self._closed = True
-        with suppress(OutputError):
-            self.commit()
-        self._file.undo()
+        self.save()
         with suppress(OutputError):
             remove = self.done == 0 and (remove or not self.begun)
         self._file.close(remove=remove)
@@ -231,15 +229,22 @@ class Journal:
             due = time.monotonic() - self._synced >= SYNC_SECONDS
             self._file.begin(durable=due)
             self._synced = time.monotonic() if due else self._synced
-        for row in rows:
-            counts = json.dumps({str(key): count for key, count in row.instances.items()}) if row.instances else None
-            reason = text(row.reason) if row.reason else None
-            columns = (row.number, row.state, reason, round(row.seconds, 4), row.bytes, counts)
-            self._file.execute(_RESULT, *columns, row.removed, row.removed_pixels)
-            for name, entry in row.entries.items() if self._keeps else ():
-                self._file.execute(f'INSERT OR REPLACE INTO "entries_{name}" VALUES (?, ?)', row.number, pack(entry))
+        try:
+            for row in rows:
+                self._insert(row)
+        except BaseException:
+            self._file.undo()  # half a row must never be committed
+            raise
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
+
+    def _insert(self, row: Row) -> None:
+        counts = json.dumps({str(key): count for key, count in row.instances.items()}) if row.instances else None
+        reason = text(row.reason) if row.reason else None
+        columns = (row.number, row.state, reason, round(row.seconds, 4), row.bytes, counts)
+        self._file.execute(_RESULT, *columns, row.removed, row.removed_pixels)
+        for name, entry in row.entries.items() if self._keeps else ():
+            self._file.execute(f'INSERT OR REPLACE INTO "entries_{name}" VALUES (?, ?)', row.number, pack(entry))
 
     def commit(self) -> None:
         """Make safe what was taken."""
@@ -247,8 +252,10 @@ class Journal:
             self._file.commit()
             self._committed = time.monotonic()
 
-    def undo(self) -> None:
-        """Take back what is not safe yet."""
+    def save(self) -> None:
+        """Make safe what was taken, or forget it where that is no longer possible."""
+        with suppress(OutputError):
+            self.commit()
         self._file.undo()
 
     def forget(self, numbers: Iterable[int]) -> None:

@@ -142,7 +142,6 @@ def list_problems(journal: Journal, layout: Layout, work: Work, stopped: SisegEr
     stopped : SisegError, optional
         What ended the run before its end.
     """
-    journal.undo()
     problems = list(layout.problems)
     problems += [Problem(work.pairs[number].image, reason) for number, reason in journal.reasons(FAILED)]
     if stopped is not None:

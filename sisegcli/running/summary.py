@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,13 @@ class Summary:
     notes: list[str] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
+
+    def recount(self, rows: Iterable[Row], categories: Categories) -> None:
+        """Count what is converted anew."""
+        self.converted = self.removed = self.removed_pixels = 0
+        self.instances.clear()
+        for row in rows:
+            self.count(row, categories)
 
     def count(self, row: Row, categories: Categories) -> None:
         """Count one converted image."""
