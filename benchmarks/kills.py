@@ -2,10 +2,10 @@
 
     python benchmarks/kills.py [--kills 500] [--images 24] [--seed 0]
 
-Half of the kills (SIGKILL) come at a random access to the disk: before or after a file is opened, renamed or removed, or
-the journal takes a statement. The other half come after a random time. A run is killed up to five times, and goes on
-with ``--resume`` each time; then it may end, and its outputs have to be the same, byte for byte, as those of a run that
-was left alone. What the journal knows as done at a kill must not be worked on again.
+Half of the kills (SIGKILL) come at a random access to the disk: as a file is opened, renamed or removed, or before or
+after the journal takes a statement. The other half come after a random time. A run is killed up to five times, and goes
+on with ``--resume`` each time; then it may end, and its outputs have to be the same, byte for byte, as those of a run
+that was left alone. What the journal knows as done at a kill must not be worked on again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,8 @@ def fork(work: Callable[[], int], answer: Path, *, delay: float | None = None) -
             answer.write_text(str(work()))
             code = 0
         except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            sys.stderr.flush()
         finally:
             os._exit(code)
     if delay is not None:
@@ -169,7 +171,7 @@ def content(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
 
-def chain(root: Path, base: Path, expected: dict[str, bytes], moments: Iterator[dict[str, Any]], report: Report) -> None:
+def chain(root: Path, base: Path, expected: dict[str, bytes], moments: list[dict[str, Any]], report: Report) -> None:
     """Kill a run at some moments, then let it end, and add to the report what came of it."""
     out, log, answer = base / "out", base / "log", base / "answer"
     shutil.rmtree(out, ignore_errors=True)
@@ -177,7 +179,8 @@ def chain(root: Path, base: Path, expected: dict[str, bytes], moments: Iterator[
     safe: set[str] = set()
     for moment in [*moments, {}]:
         before = len(log.read_text().split())
-        ended = fork(lambda: run(root, out, log, fatal=moment.get("fatal", 0)), answer, delay=moment.get("delay"))
+        work = partial(run, root, out, log, fatal=moment.get("fatal", 0))
+        ended = fork(work, answer, delay=moment.get("delay"))
         report.kills += not ended  # some moments come after the end
         given = log.read_text().split()
         stems = {f"part{int(number) % 2}/{int(number):03}" for number in given[before:]}
@@ -207,7 +210,7 @@ def survive(kills: int, images: int, seed: int, base: Path) -> Report:
             share = 0.4 if moments else 1.0  # where a run goes on, less is left
             at_access = {"fatal": chance.randint(1, round(share * accesses))}
             moments.append(at_access if chance.random() < 0.5 else {"delay": chance.uniform(0, share * took)})
-        chain(root, base, expected, iter(moments), report)
+        chain(root, base, expected, moments, report)
     return report
 
 
@@ -220,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         report = survive(chosen.kills, chosen.images, chosen.seed, Path(folder))
-    print(json.dumps(asdict(report)))
+    sys.stdout.write(json.dumps(asdict(report)) + "\n")
     return int(bool(report.done_again or report.lost or report.different))
 
 

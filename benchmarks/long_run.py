@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "journal at its largest, MB": round(found["journal"] / 1e6, 1),
             "journal after the run, MB": round(size(journal) / 1e6, 1),
         }
-    print(json.dumps(report, indent=2))
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
     return int(report["lost"] != 0)
 
 

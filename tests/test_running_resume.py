@@ -352,8 +352,7 @@ def test_a_journal_of_nothing_leaves_nothing(tmp_path):
 
 
 def test_device_memory_that_runs_out(root, tmp_path):
-    class OutOfMemoryError(RuntimeError):
-        """Known by its name, as torch's is."""
+    torch = pytest.importorskip("torch")
 
     class Whole:
         def __init__(self, most):
@@ -362,7 +361,7 @@ def test_device_memory_that_runs_out(root, tmp_path):
         def segment(self, images, masks):
             self.sizes.append(len(masks))
             if sum(mask.size for mask in masks) > self.most:
-                raise OutOfMemoryError
+                raise torch.OutOfMemoryError
             return [Segmentation([Instance.from_mask(mask > 0, 1)]) for mask in masks]
 
     class Device(Whole):
@@ -384,3 +383,18 @@ def test_device_memory_that_runs_out(root, tmp_path):
         root / "images" / "im01.png",
         f"Memory ran out on {root / 'images' / 'im01.png'} (6 × 4 pixels); use a smaller image.",
     )
+
+
+def test_the_network_on_the_processor_in_place_of_a_device(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from sisegcli.segmenter import Segmenter
+
+    segmenter = Segmenter(device="cpu")
+    assert segmenter.on_processor() is None
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3)).astype(np.uint8)
+    mask = np.kron(TWO_DOGS, np.ones((10, 10), np.uint8))[:, :60]
+    expected = segmenter.predict(image[:40, :60], mask)
+    segmenter.predictor.device = torch.device("cuda")  # as far as it knows
+    spare = segmenter.on_processor()
+    assert spare.predictor.device.type == spare.asker.device.type == "cpu"
+    assert spare.predict(image[:40, :60], mask) == expected != []

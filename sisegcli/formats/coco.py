@@ -24,7 +24,6 @@ from sisegcli.formats.records import ImageResult
 from sisegcli.formats.run_lengths import image_size, run_lengths
 from sisegcli.instances import Instance
 
-
 _CATEGORY = '"category_id": '
 
 

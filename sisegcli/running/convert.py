@@ -209,11 +209,8 @@ def run(
 ) -> Iterator[Finished]:
     """Read and segment pairs in batches, until an interrupt is noted.
 
-    Parameters
-    ----------
-    work : Work
-        What there is to do. A batch is what is left of a block of the list of all pairs, so that the network sees the
-        same images together wherever a run begins, and whatever cannot be read.
+    A batch is what is left of a block of the list of all pairs, so that the network sees the same images together
+    wherever a run begins, and whatever cannot be read.
     """
     looks = needs_images(method)
     whole: Read = partial(read_sample, masks=masks, decode=looks or options.overlay)

@@ -169,9 +169,9 @@ def text(string: str) -> str | bytes:
 
 
 def untext(stored: str | bytes) -> str:
-    """Return the string again.
+    r"""Return the string again.
 
-    >>> untext(text("caf\\udce9"))
-    'caf\\udce9'
+    >>> untext(text("caf\udce9"))
+    'caf\udce9'
     """
     return stored.decode("utf-8", "surrogateescape") if isinstance(stored, bytes) else stored

@@ -44,12 +44,7 @@ def take_up(
 ) -> tuple[Outputs, Work]:
     """Make the outputs of a run, begin its journal or go on with it, and count what is done.
 
-    Parameters
-    ----------
-    told : callable
-        Names places as the user does.
-    make_outputs : callable
-        Makes the outputs; it is told whether they may be there.
+    `told` names places as the user does; `make_outputs` hears whether outputs may be there already.
 
     Raises
     ------
@@ -137,10 +132,7 @@ def _clean(outputs: Outputs) -> None:
 def list_problems(journal: Journal, layout: Layout, work: Work, stopped: SisegError | None) -> list[Problem]:
     """Return all that went wrong: what is no pair, what failed, what the run did not come to, and missing pictures.
 
-    Parameters
-    ----------
-    stopped : SisegError, optional
-        What ended the run before its end.
+    `stopped` is what ended the run before its end.
     """
     problems = list(layout.problems)
     problems += [Problem(work.pairs[number].image, reason) for number, reason in journal.reasons(FAILED)]

@@ -70,7 +70,7 @@ class Worker:
         return [self._alone(samples[0], failed)]
 
     def _alone(self, sample: Sample, error: Exception) -> Done:
-        """Segment a sample that failed alone on the processor, if memory ran out on a device; else tell why it failed."""
+        """Segment a sample on the processor if memory ran out on it alone; else, or if it does there, tell why."""
         if not out_of_memory(error):
             return Problem(sample.pair.image, str(error))
         try:

@@ -96,9 +96,7 @@ class Settler:
                 written.drawn.cancel()
         self._waiting.clear()
 
-    def _write(
-        self, number: int, done: Done, seconds: float, told: Callable[[str], str]
-    ) -> tuple[Row, Written | None]:
+    def _write(self, number: int, done: Done, seconds: float, told: Callable[[str], str]) -> tuple[Row, Written | None]:
         if isinstance(done, Problem):
             return Row(number, FAILED, told(done.sentence), seconds), None
         sample, segmentation = done

@@ -188,9 +188,8 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
             if "DataLoader worker" not in str(error):
                 raise
             way = "start again" if trainer.saved is None else f"go on from step {trainer.saved} with --resume,"
-            raise SisegError(
-                f"A process that prepares crops was killed, as happens where memory runs out; {way} and fewer --workers."
-            ) from error
+            what = "A process that prepares crops was killed, as happens where memory runs out"
+            raise SisegError(f"{what}; {way} and fewer --workers.") from error
         save()
         if trainer.step > noted:
             note({"step": trainer.step, "seconds": trainer.elapsed, **trainer.means})
