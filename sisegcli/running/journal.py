@@ -2,8 +2,8 @@
 
 One SQLite file, ``OUT/.sisegcli/journal.sqlite``. It is the first thing that a run makes and the last that it writes
 to, and has a row for every image that is done or failed. Formats with one file for the whole run keep their entries in
-it, and write that file from them at the end. It is also the lock: SQLite holds it for one process, and the system frees it
-with the process, however that ends.
+it, and write that file from them at the end. It is also the lock: SQLite holds it for one process, and the system frees
+it with the process, however that ends.
 
 The write-ahead log takes a batch of images in one go. What is in it survives the end of the process at once, and a loss
 of power from the next synchronisation on, which comes every few seconds; older rows are never lost by that.
