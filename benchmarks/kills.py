@@ -125,7 +125,7 @@ def run(root: Path, out: Path, log: Path, *, fatal: int = 0) -> int:
         setattr(Database, name, around(getattr(Database, name)))
     sys.addaudithook(lambda event, _: touch() if event in _DISK else None)
     formats = ("coco", "voc", "geojson")
-    shared = {"method": "components", "batch_size": BATCH, "workers": 2, "overlay": True, "to": formats}
+    shared: dict[str, Any] = {"method": "components", "batch_size": BATCH, "workers": 2, "overlay": True, "to": formats}
     summary = convert(ConvertOptions(root=root, out=out, resume=True, **shared), method=Logged(log))
     if summary.exit_code:
         raise SystemExit("; ".join(problem.sentence for problem in summary.problems))
