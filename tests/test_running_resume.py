@@ -90,6 +90,10 @@ def test_a_run_that_ended_early_goes_on_as_if_it_had_not(root, tmp_path, stop_at
     assert rows(tmp_path / "out") == [(name, "done", 1) for name in NAMES]
 
 
+def test_a_format_that_is_named_twice_is_written_once(root, tmp_path):
+    assert run(root, tmp_path / "out", to=("coco", "coco")).outputs == [tmp_path / "out" / "instances.json"]
+
+
 def test_a_finished_run_has_nothing_left(root, tmp_path):
     whole = run(root, tmp_path / "out", Seeing(), resume=True, **ALL)
     before, again = content(tmp_path / "out"), Seeing()

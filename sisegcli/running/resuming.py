@@ -58,7 +58,7 @@ def take_up(
     if not resumed:
         outputs = make_outputs(options.overwrite)
         _clean(outputs)
-        journal.begin(settings, (pair.stem for pair in layout.pairs), options.to)
+        journal.begin(settings, (pair.stem for pair in layout.pairs), list(dict.fromkeys(options.to)))
         return outputs, Work(layout.pairs, range(len(layout.pairs)))
     check_same(journal, settings)
     pairs = _known_pairs(journal, layout)
