@@ -44,6 +44,8 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
             flush_to_disk(temporary)
             temporary.replace(path)
     except RuntimeError as error:  # so torch says that a disk is full
+        if not any(word in str(error) for word in ("PytorchStreamWriter", "inline_container")):
+            raise
         reason = str(error).splitlines()[0]
         raise OutputError(f"{path} cannot be written ({reason}); make room, and go on with --resume.") from error
     finally:
