@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sisegcli.formats import FORMATS
 from sisegcli.instances import Segmentation
 from sisegcli.methods import ComponentsMethod, Images, Masks
 from sisegcli.running import journal as journals
@@ -124,8 +125,8 @@ def run(root: Path, out: Path, log: Path, *, fatal: int = 0) -> int:
     for name in ("begin", "commit", "execute", "insert", "close"):
         setattr(Database, name, around(getattr(Database, name)))
     sys.addaudithook(lambda event, _: touch() if event in _DISK else None)
-    formats = ("coco", "voc", "geojson")
-    shared: dict[str, Any] = {"method": "components", "batch_size": BATCH, "workers": 2, "overlay": True, "to": formats}
+    shared: dict[str, Any] = {"method": "components", "batch_size": BATCH, "workers": 2, "overlay": True}
+    shared["to"] = tuple(FORMATS)
     summary = convert(ConvertOptions(root=root, out=out, resume=True, **shared), method=Logged(log))
     if summary.exit_code:
         raise SystemExit("; ".join(problem.sentence for problem in summary.problems))

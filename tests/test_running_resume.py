@@ -6,17 +6,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tarfile
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_sets import ONE_CAT, TWO_DOGS, write_folders
+from small_sets import ONE_CAT, TWO_DOGS, write_folders, write_png
 from typer.testing import CliRunner
 
 from sisegcli.cli import app
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import OptionError, OutputError
+from sisegcli.formats import FORMATS
 from sisegcli.instances import Instance, Segmentation
 from sisegcli.methods import ComponentsMethod
 from sisegcli.running.anywhere import convert_anywhere
@@ -27,7 +29,7 @@ from sisegcli.running.shards import Shard
 
 NAMES = [f"im{number:02}" for number in range(12)]
 MASKS = {name: TWO_DOGS if number % 3 else np.roll(ONE_CAT, number) for number, name in enumerate(NAMES)}
-ALL = {"to": ("coco", "voc", "geojson"), "overlay": True}
+ALL = {"to": tuple(FORMATS), "overlay": True}
 
 
 @pytest.fixture
@@ -88,6 +90,75 @@ def test_a_run_that_ended_early_goes_on_as_if_it_had_not(root, tmp_path, stop_at
     expected = {**told(whole), "outputs": [path.replace("whole", "out") for path in told(whole)["outputs"]]}
     assert told(summary) == expected
     assert rows(tmp_path / "out") == [(name, "done", 1) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_goes_on_to_the_same_bytes(root, tmp_path, name):
+    (root / "masks" / "im02.png").write_bytes(b"no picture")
+    options = {"batch_size": 2, "to": (name,)}
+    for stop_at in (5, 4):  # 4 of the rest
+        with pytest.raises(ZeroDivisionError):
+            run(root, tmp_path / "out", Seeing(stop_at), resume=True, **options)
+    write_png(root / "masks" / "im02.png", MASKS["im02"])  # comes last, and belongs between others
+    assert run(root, tmp_path / "out", Seeing(), resume=True, **options).converted == 12
+    run(root, tmp_path / "whole", Seeing(), **options)
+    assert content(tmp_path / "out") == content(tmp_path / "whole") != {}
+    assert all((tmp_path / "out" / output).exists() for output in FORMATS[name].outputs)
+    last = [output for output in FORMATS[name].outputs if Path(output).suffix]
+    for output in last[:1]:
+        (tmp_path / "out" / output).unlink()
+        with pytest.raises(OutputError, match=rf"{Path(output).name} of a finished run is gone; start a new run"):
+            run(root, tmp_path / "out", resume=True, **options)
+
+
+def test_pictures_alone_go_on_too(root, tmp_path):
+    run(root, tmp_path / "whole", to=(), overlay=True)
+    with pytest.raises(ZeroDivisionError):
+        run(root, tmp_path / "out", Seeing(0), to=(), overlay=True)
+    assert run(root, tmp_path / "out", to=(), overlay=True, resume=True).converted == 12
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_a_format_that_cannot_hold_an_image_is_told_of_in_every_run(root, tmp_path):
+    many = np.kron(np.ones((40, 26), np.uint8), np.array([[1, 0], [0, 0]], np.uint8))  # too many for Cityscapes
+    write_folders(root, {"im03": many})
+    options = {"batch_size": 1, "to": ("cityscapes", "ade20k", "coco")}
+    whole = run(root, tmp_path / "whole", Seeing(), **options)
+    assert (whole.converted, whole.exit_code) == (12, 1)
+    assert [problem.sentence.split(" hold ")[1][:9] for problem in whole.problems] == ["more than", "1,040 ins"]
+    with pytest.raises(ZeroDivisionError):
+        run(root, tmp_path / "out", Seeing(8), **options)
+    for _ in range(2):
+        summary = run(root, tmp_path / "out", Seeing(), resume=True, **options)
+        assert [p.sentence.replace("/out/", "/whole/") for p in summary.problems] == [
+            problem.sentence for problem in whole.problems
+        ]
+        assert (summary.converted, content(tmp_path / "out")) == (12, content(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(("to", "held"), [(("coco-results",), 2), (("coco-results", "coco"), 3)])
+def test_numbers_that_are_taken_are_found_at_the_end_of_the_run(tmp_path, to, held):
+    root = write_folders(tmp_path / "set", {"3": TWO_DOGS, "5": TWO_DOGS, "a": ONE_CAT})  # a is the third, too
+    for resume in (False, True, True):
+        summary = run(root, tmp_path / "out", to=to, resume=resume)
+        assert (summary.converted, summary.exit_code, summary.instances.total()) == (held, 1, 4 + held)
+        [problem] = summary.problems
+        assert (problem.path.name, problem.sentence[:28]) == ("a.png", "a.png has the image number 3")
+        assert (tmp_path / "out" / "coco_results.csv").read_text() == "image_id,file_name\n3,3.png\n5,5.png\n"
+
+
+def test_archives_go_on_too(root, tmp_path):
+    (tmp_path / "tars").mkdir()
+    with tarfile.open(tmp_path / "tars" / "0.tar", "w") as tar:
+        for name in NAMES:
+            tar.add(root / "images" / f"{name}.png", f"{name}.png")
+            tar.add(root / "masks" / f"{name}.png", f"{name}.mask.png")
+    options = {"batch_size": 2, "to": ("webdataset", "coco")}
+    run(tmp_path / "tars", tmp_path / "whole", Seeing(), **options)
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path / "tars", tmp_path / "out", Seeing(5), **options)
+    assert run(tmp_path / "tars", tmp_path / "out", Seeing(), resume=True, **options).resumed == 4
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 def test_a_format_that_is_named_twice_is_written_once(root, tmp_path):
