@@ -21,11 +21,13 @@ from sisegcli.errors import OptionError, OutputError
 from sisegcli.formats import FORMATS
 from sisegcli.instances import Instance, Segmentation
 from sisegcli.methods import ComponentsMethod
+from sisegcli.report.outputs import read_outputs
 from sisegcli.running.anywhere import convert_anywhere
 from sisegcli.running.convert import convert
 from sisegcli.running.journal import DONE, FAILED, Journal, Row
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.shards import Shard
+from sisegcli.running.timings import read_seconds
 
 NAMES = [f"im{number:02}" for number in range(12)]
 MASKS = {name: TWO_DOGS if number % 3 else np.roll(ONE_CAT, number) for number, name in enumerate(NAMES)}
@@ -159,6 +161,23 @@ def test_archives_go_on_too(root, tmp_path):
         run(tmp_path / "tars", tmp_path / "out", Seeing(5), **options)
     assert run(tmp_path / "tars", tmp_path / "out", Seeing(), resume=True, **options).resumed == 4
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_a_report_knows_how_long_images_took(root, tmp_path):
+    out = tmp_path / "out 1"
+    with pytest.raises(ZeroDivisionError):
+        run(root, out, Seeing(5), batch_size=2)
+    log = out / ".sisegcli" / "journal.sqlite-wal"
+    log.touch()
+    assert read_seconds(out) == {}  # a run that is at work, or was killed
+    log.unlink()
+    run(root, out, batch_size=2, resume=True)
+    before = sorted((out / ".sisegcli").iterdir())
+    found = {stem: image.seconds for stem, image in read_outputs(out).images.items()}
+    assert list(found.items()) == rows(out, "stem, seconds") and set(found) == set(NAMES)
+    assert sorted((out / ".sisegcli").iterdir()) == before
+    (out / ".sisegcli" / "journal.sqlite").write_bytes(b"no database at all" * 100)
+    assert read_seconds(out) == read_seconds(root) == {}
 
 
 def test_a_format_that_is_named_twice_is_written_once(root, tmp_path):
@@ -322,6 +341,12 @@ def test_names_that_are_no_utf8(root, tmp_path):
         assert [problem.sentence.rsplit("/", 1)[1] for problem in summary.problems] == [
             "caf\\udce9.png has a name that is no UTF-8; rename it."
         ]
+    for resume in (False, True):
+        summary = run(root, tmp_path / "all", resume=resume, **ALL)
+        assert summary.converted == 13  # some formats do without names
+        assert {problem.sentence.rsplit("/", 1)[1] for problem in summary.problems} == {
+            "caf\\udce9.png has a name that is no UTF-8; rename it."
+        }
 
 
 def test_overwriting_removes_what_a_killed_run_left(root, tmp_path):

@@ -45,7 +45,8 @@ class Writer(ABC):
 
     What is added consists of two parts: files of the image alone, which are whole when `write` returns, and an entry
     in a file of the whole run. A run keeps entries in its journal and appends them, in the order of the images, at its
-    end; `add` does both at once.
+    end; `add` does both at once. A format that cannot hold an image raises `OutputError`, when it is written where that
+    is possible, else when it is appended.
 
     Attributes
     ----------
