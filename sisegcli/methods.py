@@ -69,6 +69,13 @@ def tiling_of(method: Method) -> Tiling | None:
     return tiling() if tiling is not None else None
 
 
+def on_processor(method: Method) -> Method | None:
+    """Return a method that does the same on the processor, for what no device has memory for; None if there is none."""
+    make = getattr(method, "on_processor", None)
+    found: Method | None = make() if make is not None else None
+    return found
+
+
 class _Baseline(ABC):
     """What the baselines share: they see the mask only, and believe large instances more.
 

@@ -211,6 +211,18 @@ class Segmenter:
             for mask, (field, boundary), edges, eye, size in zip(masks, fields, outer, eyes, sizes, strict=True)
         ]
 
+    def on_processor(self) -> Segmenter | None:
+        """Return the same on the processor; None if it is there already. See `sisegcli.methods.on_processor`."""
+        if self.predictor.device.type == "cpu":
+            return None
+        place = torch.device("cpu")
+        network = fused(copy.deepcopy(self.predictor.network).to(place), place)
+        other = copy.copy(self)
+        other.predictor = Predictor(network, self.predictor.config, place)
+        other.asker = Asker(network.membership, place) if network.membership is not None else None
+        other.drawer = Drawer(network.edges, place) if network.edges is not None else None
+        return other
+
     def tiling(self) -> Tiling:
         """Say how large images are cut into tiles for this network; see `sisegcli.tiles`."""
         unsized = copy.copy(self)

@@ -139,7 +139,7 @@ def test_what_is_removed_is_said(invoke, tmp_path):
 def test_voc_output_polygons_and_overlays(invoke, tmp_path):
     root = write_folders(tmp_path / "set", {"a": TWO_DOGS})
     invoke(root, "--to", "coco", "--to", "voc", "--polygons", "--overlay", "--out", "o")
-    assert sorted(path.name for path in Path("o").iterdir()) == [
+    assert sorted(path.name for path in Path("o").glob("[!.]*")) == [
         "SegmentationClass",
         "SegmentationObject",
         "instances.csv",

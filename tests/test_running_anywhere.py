@@ -57,7 +57,8 @@ def put(folder, url):
 def content(url):
     system, path = fsspec.core.url_to_fs(url)
     system.invalidate_cache()
-    return {name[len(path) :].lstrip("/"): system.cat_file(name) for name in system.find(path)}
+    names = [name for name in system.find(path) if ".sisegcli/" not in name]
+    return {name[len(path) :].lstrip("/"): system.cat_file(name) for name in names}
 
 
 def run(root, out, **options):

@@ -182,7 +182,7 @@ def test_batches_keep_the_order_of_pairs(tmp_path):
     whole = Whole()
     summary = run(root, tmp_path / "out", method=whole, batch_size=3)
     widths = [[mask[1] for _, mask in batch] for batch in whole.batches]
-    assert widths == [[2, 4, 5], [6, 7, 8], [9, 10]]
+    assert widths == [[2, 4], [5, 6, 7], [8, 9, 10]]
     assert summary.converted == 8
     found, _ = read_instances(tmp_path / "out" / "instances.json")
     assert list(found) == [f"{name}.png" for name in MANY if name != "im01"]
@@ -225,7 +225,7 @@ def test_an_image_that_fails_alone_does_not_spoil_its_batch(tmp_path):
     assert "(5 × 3 pixels)" in problem.sentence
 
 
-def test_a_bug_leaves_no_output(tmp_path):
+def test_a_bug_leaves_no_output_but_what_is_done_is_not_done_again(tmp_path):
     root = write_folders(tmp_path / "set", MANY)
 
     def fail(mask):
@@ -234,7 +234,11 @@ def test_a_bug_leaves_no_output(tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         run(root, tmp_path / "out", method=Whole(fail), batch_size=2)
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".sisegcli"]
+    whole = Whole()
+    summary = run(root, tmp_path / "out", method=whole, batch_size=2, resume=True)
+    assert (summary.converted, summary.resumed, summary.exit_code) == (9, 4, 0)
+    assert [mask[1] for batch in whole.batches for _, mask in batch] == [6, 7, 8, 9, 10]
 
 
 def test_nothing_is_written_where_nothing_can_be_converted(tmp_path):

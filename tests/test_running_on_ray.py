@@ -48,7 +48,8 @@ assert ray.is_initialized()
 
 
 def content(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    outputs = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".sisegcli"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in outputs}
 
 
 @pytest.mark.slow

@@ -44,7 +44,8 @@ def run_all(root, base, of, **options):
 
 
 def content(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    outputs = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".sisegcli"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in outputs}
 
 
 @given(total=st.integers(0, 300), of=st.integers(1, 40), unit=st.integers(1, 20))

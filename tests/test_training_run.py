@@ -1,4 +1,6 @@
 import json
+import multiprocessing
+import re
 import shutil
 import signal
 import sys
@@ -710,6 +712,96 @@ def test_a_loss_that_is_no_number_ends_the_run(options, monkeypatch, save_every,
     if save_every == 1:  # the weights from before are there and good
         network, _ = load_checkpoint(options.out / "weights.safetensors")
         assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
+
+
+def test_a_gradient_that_is_no_number_ends_the_run_before_it_reaches_the_weights(options, monkeypatch):
+    real, calls = loop.nn.utils.clip_grad_norm_, []
+
+    def bursting(parameters, most):
+        calls.append(1)
+        found = real(parameters, most)
+        return found if len(calls) < 4 else found * float("inf")
+
+    monkeypatch.setattr(loop.nn.utils, "clip_grad_norm_", bursting)
+    with pytest.raises(SisegError) as caught:
+        train(replace(options, save_every=2))
+    weights = options.out / "weights.safetensors"
+    assert str(caught.value) == (
+        f"The gradient of the loss is no longer a number at step 3; go on from {weights}, the last good weights, of "
+        "step 2, by --start, with a smaller --lr."
+    )
+    assert notes(weights)["steps"] == "2"
+    assert all(bool(torch.isfinite(value).all()) for value in load_file(weights).values())
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: nothing in the program deals with it."""
+
+
+@pytest.mark.parametrize("moment", ["between steps", "while the state is written", "before the weights are written"])
+def test_a_run_that_is_killed_goes_on_from_its_last_state(options, monkeypatch, moment):
+    monkeypatch.setattr(run, "LOG_EVERY", 1)
+    whole, parts = (replace(options, out=options.out / name, save_every=2) for name in ("whole", "parts"))
+    train(whole)
+
+    class Killing(Heard):
+        def stepped(self, step, progress, record):
+            if moment == "between steps" and step == 4:
+                raise KilledError
+
+    def half(state, path):
+        if state["step"] == 4 and moment == "while the state is written":
+            Path(path).write_bytes(b"half of it")
+            raise KilledError
+        return torch_save(state, path)
+
+    def late(path, *given, **named):
+        if "before" in moment and (parts.out / "weights.safetensors").exists() and path.parent == parts.out:
+            raise KilledError
+        return save_checkpoint(path, *given, **named)
+
+    torch_save = torch.save
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", half)
+        patched.setattr(loop, "save_checkpoint", late)
+        with pytest.raises(KilledError):
+            train(parts, Killing())
+    with (parts.out / "log.jsonl").open("a") as file:
+        file.write('{"step": 7, "sec')
+    assert train(replace(parts, resume=True)).steps == 6
+    assert differing(state(whole), state(parts)) == []
+    one, other = (load_file(o.out / "weights.safetensors") for o in (whole, parts))
+    assert differing(one, other) == []
+    assert [line["step"] for line in log(parts)] == [line["step"] for line in log(whole)]
+    assert sorted(path.name for path in parts.out.iterdir()) == ["last.pt", "log.jsonl", "weights.safetensors"]
+
+
+def test_a_killed_process_that_prepares_crops_ends_the_run_in_a_sentence(options):
+    class Killing(Heard):
+        def stepped(self, step, progress, record):
+            if step == 3:
+                for child in multiprocessing.active_children():
+                    child.kill()
+
+    with pytest.raises(SisegError) as caught:
+        train(replace(options, epochs=100, workers=1, save_every=2), Killing())
+    assert re.fullmatch(  # torch notices it a little later
+        r"A process that prepares crops was killed, as happens where memory runs out; go on from step \d+ with "
+        r"--resume, and fewer --workers\.",
+        str(caught.value),
+    )
+    assert state(options)["step"] >= 2
+
+
+def test_a_disk_that_is_full_keeps_the_last_state(options, monkeypatch):
+    def full(*_):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+
+    with monkeypatch.context() as patched, pytest.raises(OutputError, match=r"last\.pt cannot be written \(Pytorch"):
+        train(replace(options, epochs=1))
+        patched.setattr(torch, "save", full)
+        train(replace(options, resume=True))
+    assert state(options)["step"] == 2
 
 
 def test_an_error_leaves_the_listener_as_it_was(options):

@@ -128,7 +128,7 @@ class ConvertProgress(Listener):
             disable=not console.err.is_terminal,
         )
         self._task = self._bar.add_task("", total=None, start=False)
-        self._total = self._done = 0
+        self._total = self._done = self._before = 0
         self._start = self._said = time.monotonic()
 
     def __enter__(self) -> ConvertProgress:
@@ -152,6 +152,13 @@ class ConvertProgress(Listener):
         """Say it."""
         self._console.say(sentence)
 
+    def resumed(self, images: int) -> None:
+        """Say how many images are done already."""
+        self._before = images
+        if images:
+            self._console.say(f"Going on: {count(images, 'image')} of {self._total:,} are done.")
+            self._bar.update(self._task, completed=images)
+
     def advanced(self, images: int) -> None:
         """Move the bar."""
         self._done += images
@@ -160,14 +167,14 @@ class ConvertProgress(Listener):
         if self._bar.disable and now - self._said >= LINE_SECONDS:
             self._said = now
             speed = self._done / (now - self._start)
-            self._console.say(f"{self._done} of {self._total} images, {speed:.1f} images/s")
+            self._console.say(f"{self._before + self._done} of {self._total} images, {speed:.1f} images/s")
 
     def tiled(self, done: int, count: int) -> None:
         """Say it now and then, as a large image takes a while."""
         now = time.monotonic()
         if now - self._said >= LINE_SECONDS:
             self._said = now
-            self._console.say(f"{done:,} of {count:,} tiles of image {self._done + 1}")
+            self._console.say(f"{done:,} of {count:,} tiles of image {self._before + self._done + 1}")
 
     def stopping(self) -> None:
         """Say that an interrupt was heard."""
@@ -186,9 +193,12 @@ def _facts(summary: Summary) -> list[str]:
     done = f"{count(summary.converted, 'image')} converted to {count(summary.instances.total(), 'instance')} "
     lines = [f"{done}in {summary.seconds:.1f} s ({summary.images_per_second:.1f} images/s)."]
     if summary.interrupted:
-        lines.insert(0, f"Interrupted: {summary.converted} of {summary.found} images are done, and safe.")
+        done = f"Interrupted: {summary.converted} of {summary.found} images are done, and safe."
+        lines.insert(0, f"{done} --resume does the rest.")
     elif summary.skipped:
         lines.append(f"{count(summary.skipped, 'image')} skipped.")
+    if summary.resumed:
+        lines.append(f"{count(summary.resumed, 'image')} of them had been converted before.")
     if summary.removed:
         what = f"{count(summary.removed, 'instance')} ({count(summary.removed_pixels, 'pixel')})"
         lines.append(f"{what} removed by --min-area or --min-score.")

@@ -76,6 +76,14 @@ def convert(
         bool, typer.Option("--overlay", help="Draw pictures of the instances, too.", rich_help_panel=OUTPUT)
     ] = False,
     overwrite: shared.Overwrite = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run in --out where it ended, however that was; start it if there is none.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     as_json: shared.Json = False,
     method: Annotated[
         MethodName,
@@ -121,6 +129,15 @@ def convert(
         int | None,
         typer.Option(min=1, metavar="N", help="Threads that read ahead; by default up to 4.", rich_help_panel=RUNNING),
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Give up an image that is not read by then, as on a network path that stalls; 0: never.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = 300,
     profile: Annotated[
         bool,
         typer.Option("--profile", help="Also print how long each stage took.", rich_help_panel=RUNNING),
@@ -148,7 +165,7 @@ def convert(
     """Convert images and semantic masks to object instances.
 
     What can't be read or paired is listed at the end (exit code 1); all else is converted.
-    Ctrl-C keeps all images that are done (exit code 130).
+    Ctrl-C keeps all images that are done (exit code 130). After that, or if the run was killed, --resume does the rest.
     """
     from sisegcli.cli.console import Console, ConvertProgress
     from sisegcli.running.anywhere import convert_anywhere as run
@@ -170,6 +187,8 @@ def convert(
         polygons=polygons,
         overlay=overlay,
         overwrite=overwrite,
+        resume=resume,
+        timeout=timeout,
         method=method.value,
         weights=weights,
         edges=edges.value,

@@ -1,7 +1,7 @@
 """Writers, readers and pictures of instances, one file a format.
 
 records  what a writer is given (`ImageResult`) and what it can do (`Writer`)
-files    files that appear whole or not at all
+files    files that appear whole or not at all; `run_file` has those that all images go into
 coco     COCO's ``instances.json``: writer (by `coco_stream`, as are `coco_panoptic` and `cvat`) and reader; with
          `polygons` (masks to exact polygons) and `run_lengths` (any of COCO's segmentations to run-length codes)
 voc      indexed PNGs in VOC's folders: writer and reader; with `table` (a CSV of instances)

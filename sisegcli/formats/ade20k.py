@@ -22,7 +22,7 @@ from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
 from sisegcli.formats.files import below, refuse_existing, replacing
 from sisegcli.formats.one_outline import one_outline
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import labels_from_instances
 
 MOST = 255
@@ -32,7 +32,7 @@ LAST_ID = 25 * 256 + 255
 """The largest category id: R // 10 is 25 at most."""
 
 
-class Ade20kWriter:
+class Ade20kWriter(Writer):
     """Write ``ade20k/`` into a folder.
 
     Parameters
@@ -59,9 +59,13 @@ class Ade20kWriter:
         self._categories = categories
         self._overwrite = overwrite
 
-    def add(self, result: ImageResult) -> None:
+    def files(self, stem: str) -> list[Path]:
+        """Return the PNG and the JSON of an image."""
+        return [below(self.folder, stem, suffix) for suffix in ("_seg.png", ".json")]
+
+    def write(self, result: ImageResult) -> str:
         """Write the PNG and the JSON of an image."""
-        picture, listing = below(self.folder, result.stem, "_seg.png"), below(self.folder, result.stem, ".json")
+        picture, listing = self.files(result.stem)
         refuse_existing(picture, listing, overwrite=self._overwrite)
         highest = max((instance.category for instance in result.instances), default=0)
         if len(result.instances) > MOST or highest > LAST_ID:
@@ -73,6 +77,7 @@ class Ade20kWriter:
             Image.fromarray(_colours(result)).save(temporary, format="PNG")
         with replacing(listing) as temporary:
             temporary.write_text(json.dumps(self._listing(result), ensure_ascii=False) + "\n", encoding="utf-8")
+        return ""
 
     def _listing(self, result: ImageResult) -> dict[str, object]:
         objects = []
@@ -95,12 +100,6 @@ class Ade20kWriter:
         folder = str(PurePosixPath(result.file_name).parent)
         about = {"filename": result.image.name, "folder": folder, "imsize": [*result.size, 3]}
         return {"annotation": {**about, "object": objects}}
-
-    def close(self) -> None:
-        """Do nothing: each file is whole as soon as it is there."""
-
-    def abort(self) -> None:
-        """Do nothing: the files that were written are whole and stay."""
 
 
 def _colours(result: ImageResult) -> NDArray[np.uint8]:

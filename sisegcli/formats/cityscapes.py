@@ -24,7 +24,7 @@ from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
 from sisegcli.formats.files import below, refuse_existing, replacing
 from sisegcli.formats.joining import join_folders
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import labels_from_instances
 
 MOST = 1000
@@ -33,7 +33,7 @@ MOST = 1000
 _IMAGE = "_leftImg8bit"
 
 
-class CityscapesWriter:
+class CityscapesWriter(Writer):
     """Write ``gtFine/`` into a folder.
 
     Parameters
@@ -60,11 +60,14 @@ class CityscapesWriter:
         self._categories = categories
         self._overwrite = overwrite
 
-    def add(self, result: ImageResult) -> None:
-        """Write the two PNGs of an image."""
-        stem = result.stem
+    def files(self, stem: str) -> list[Path]:
+        """Return the two PNGs of an image."""
         stem = f"{stem.removesuffix(_IMAGE)}_gtFine" if stem.endswith(_IMAGE) else stem
-        paths = [below(self.folder, stem, f"_{kind}.png") for kind in ("instanceIds", "labelIds")]
+        return [below(self.folder, stem, f"_{kind}.png") for kind in ("instanceIds", "labelIds")]
+
+    def write(self, result: ImageResult) -> str:
+        """Write the two PNGs of an image."""
+        paths = self.files(result.stem)
         refuse_existing(*paths, overwrite=self._overwrite)
         numbers = self._numbers(result, paths[0])
         labels = labels_from_instances(result.instances, result.size)
@@ -74,6 +77,7 @@ class CityscapesWriter:
         for path, picture in zip(paths, pictures, strict=True):
             with replacing(path) as temporary:
                 Image.fromarray(picture).save(temporary, format="PNG")
+        return ""
 
     def _numbers(self, result: ImageResult, path: Path) -> list[int]:
         """Return the value of each instance in ``instanceIds``."""
@@ -104,12 +108,6 @@ class CityscapesWriter:
             numbers.append(category * 1000 + seen[category])
             seen[category] += 1
         return numbers
-
-    def close(self) -> None:
-        """Do nothing: each file is whole as soon as it is there."""
-
-    def abort(self) -> None:
-        """Do nothing: the files that were written are whole and stay."""
 
 
 def join_pairs(folders: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:

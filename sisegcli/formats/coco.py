@@ -14,14 +14,16 @@ from typing import Any
 
 from sisegcli.categories import Categories, Category
 from sisegcli.errors import InputError
-from sisegcli.formats.coco_stream import CocoStream, category_record, coco_box, coco_rle
+from sisegcli.formats.coco_stream import CocoStream, coco_box, coco_entry, coco_rle
 from sisegcli.formats.polygons import instance_polygons
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.run_lengths import image_size, run_lengths
 from sisegcli.instances import Instance
 
+_CATEGORY = '"category_id": '
 
-class CocoWriter:
+
+class CocoWriter(Writer):
     """Write ``instances.json`` into a folder, streaming: memory stays flat however many images come.
 
     Parameters
@@ -46,30 +48,29 @@ class CocoWriter:
         self.paths = [self.path]
         self._categories = categories
         self._polygons = polygons
-        self._seen: set[int] = set(categories)
         self._stream = CocoStream(self.path, overwrite=overwrite)
 
-    def add(self, result: ImageResult) -> None:
+    def write(self, result: ImageResult) -> str:
+        """Return the entry of an image and its instances."""
+        return coco_entry(result, map(self._annotation, result.instances))
+
+    def _annotation(self, instance: Instance) -> dict[str, Any]:
+        return {
+            "category_id": instance.category,
+            "segmentation": instance_polygons(instance) if self._polygons else coco_rle(instance),
+            "area": instance.area,
+            "bbox": coco_box(instance),
+            "iscrowd": 0,
+            "score": round(instance.score, 6),
+        }
+
+    def append(self, entry: str) -> None:
         """Append an image and its instances; both are numbered from 1 in order of arrival."""
-        self._stream.add_image(result)
-        for instance in result.instances:
-            self._seen.add(instance.category)
-            self._stream.add_annotation(
-                {
-                    "id": self._stream.annotations + 1,
-                    "image_id": self._stream.images,
-                    "category_id": instance.category,
-                    "segmentation": instance_polygons(instance) if self._polygons else coco_rle(instance),
-                    "area": instance.area,
-                    "bbox": coco_box(instance),
-                    "iscrowd": 0,
-                    "score": round(instance.score, 6),
-                }
-            )
+        self._stream.append(entry)
 
     def close(self) -> None:
         """Give the file its name; a second call does nothing."""
-        self._stream.close(category_record(self._categories.find(category_id)) for category_id in sorted(self._seen))
+        self._stream.close(map(self._categories.find, sorted({*self._categories, *self._stream.seen})))
 
     def abort(self) -> None:
         """Remove the temporary files."""

@@ -15,16 +15,16 @@ from PIL import Image
 
 from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
-from sisegcli.formats.coco_stream import CocoStream, category_record, coco_box
+from sisegcli.formats.coco_stream import CocoStream, coco_box, coco_entry
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Labels, labels_from_instances
 
 MOST = 2**24 - 1
 """Segments that an image may have: numbers of 24 bits."""
 
 
-class CocoPanopticWriter:
+class CocoPanopticWriter(Writer):
     """Write ``panoptic/`` and ``panoptic.json`` into a folder.
 
     Parameters
@@ -48,13 +48,16 @@ class CocoPanopticWriter:
         self.folder = Path(out) / "panoptic"
         self.paths = [Path(out) / "panoptic.json", self.folder]
         self._categories = categories
-        self._seen: set[int] = set(categories)
         self._overwrite = overwrite
-        self._stream = CocoStream(self.paths[0], overwrite=overwrite)
+        self._stream = CocoStream(self.paths[0], numbered=False, overwrite=overwrite)
 
-    def add(self, result: ImageResult) -> None:
-        """Write the PNG of an image and append its segments, numbered from 1."""
-        path = below(self.folder, result.stem, ".png")
+    def files(self, stem: str) -> list[Path]:
+        """Return the PNG of an image."""
+        return [below(self.folder, stem, ".png")]
+
+    def write(self, result: ImageResult) -> str:
+        """Write the PNG of an image; return the entry of its segments, numbered from 1."""
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
         if len(result.instances) > MOST:
             raise OutputError(
@@ -64,8 +67,6 @@ class CocoPanopticWriter:
         labels = labels_from_instances(result.instances, result.size)
         with replacing(path) as temporary:
             Image.fromarray(segment_colours(labels)).save(temporary, format="PNG")
-        self._stream.add_image(result)
-        self._seen.update(instance.category for instance in result.instances)
         segments = [
             {
                 "id": number,
@@ -77,13 +78,15 @@ class CocoPanopticWriter:
             }
             for number, instance in enumerate(result.instances, start=1)
         ]
-        self._stream.add_annotation(
-            {"image_id": self._stream.images, "file_name": f"{result.stem}.png", "segments_info": segments}
-        )
+        return coco_entry(result, [{"file_name": f"{result.stem}.png", "segments_info": segments}])
+
+    def append(self, entry: str) -> None:
+        """Append the segments of an image."""
+        self._stream.append(entry)
 
     def close(self) -> None:
         """Give ``panoptic.json`` its name; a second call does nothing."""
-        self._stream.close(category_record(self._categories.find(category_id)) for category_id in sorted(self._seen))
+        self._stream.close(map(self._categories.find, sorted({*self._categories, *self._stream.seen})))
 
     def abort(self) -> None:
         """Remove the unfinished JSON; the PNGs that were written are whole and stay."""

@@ -8,15 +8,18 @@ the run, counted from 1. ``coco_results.csv`` lists the numbers.
 from __future__ import annotations
 
 import csv
+import io
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from sisegcli.categories import Categories
 from sisegcli.errors import InputError, OutputError
 from sisegcli.formats.coco_stream import coco_box, coco_rle, line
-from sisegcli.formats.files import output_errors, refuse_existing, replacing, temporary_name
+from sisegcli.formats.files import replacing
 from sisegcli.formats.joining import foreign, opened, records
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.run_file import RunFile
 
 HEADER = ("image_id", "file_name")
 
@@ -31,7 +34,7 @@ def image_number(file_name: str, place: int) -> int:
     return int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 19 else place
 
 
-class CocoResultsWriter:
+class CocoResultsWriter(Writer):
     """Write ``coco_results.json`` and ``coco_results.csv`` into a folder.
 
     Parameters
@@ -54,57 +57,57 @@ class CocoResultsWriter:
     def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
         self.path = Path(out) / "coco_results.json"
         self.paths = [self.path, self.path.with_suffix(".csv")]
-        refuse_existing(*self.paths, overwrite=overwrite)
+        self._file = RunFile(self.path, "[", overwrite=overwrite)
+        self._table = RunFile(self.paths[1], _row(HEADER), overwrite=overwrite)
         self._seen: set[int] = set()
         self._results = 0
-        self._temporary = [temporary_name(path) for path in self.paths]
-        with output_errors(self.path):
-            self._file = self._temporary[0].open("w", encoding="utf-8")
-            self._table = self._temporary[1].open("w", encoding="utf-8", newline="")
-            self._csv = csv.writer(self._table, lineterminator="\n")
-            self._csv.writerow(HEADER)
-            self._file.write("[")
 
-    def add(self, result: ImageResult) -> None:
-        """Append the instances of an image."""
-        number = image_number(result.file_name, len(self._seen) + 1)
+    def write(self, result: ImageResult) -> str:
+        """Return the entry of an image: its name, then a line of each instance, without the image's number."""
+        records = (
+            {
+                "category_id": instance.category,
+                "segmentation": coco_rle(instance),
+                "bbox": coco_box(instance),
+                "score": round(instance.score, 6),
+            }
+            for instance in result.instances
+        )
+        return "\n".join([line(result.file_name), *(line(record)[1:] for record in records)])
+
+    def append(self, entry: str) -> None:
+        """Append the instances of an image; one whose number was taken before is refused."""
+        first, *records = entry.split("\n")
+        file_name = json.loads(first)
+        number = image_number(file_name, len(self._seen) + 1)
         if number in self._seen:
             raise OutputError(
-                f"{result.file_name} has the image number {number} in {self.path}, as another image has; convert them "
+                f"{file_name} has the image number {number} in {self.path}, as another image has; convert them "
                 "apart, or write COCO's instances."
             )
-        with output_errors(self.path):
-            self._seen.add(number)
-            self._csv.writerow((number, result.file_name))
-            for instance in result.instances:
-                self._file.write(",\n" if self._results else "\n")
-                self._results += 1
-                record = {
-                    "image_id": number,
-                    "category_id": instance.category,
-                    "segmentation": coco_rle(instance),
-                    "bbox": coco_box(instance),
-                    "score": round(instance.score, 6),
-                }
-                self._file.write(line(record))
+        self._seen.add(number)
+        self._table.write(_row((number, file_name)))
+        for record in records:
+            self._file.write(",\n" if self._results else "\n")
+            self._results += 1
+            self._file.write(f'{{"image_id": {number}, {record}')
 
     def close(self) -> None:
         """Give the files their names; a second call does nothing."""
-        if self._file.closed:
-            return
-        with output_errors(self.path):
-            self._file.write("\n]\n")
-            self._file.close()
-            self._table.close()
-            for path, temporary in zip(self.paths, self._temporary, strict=True):
-                temporary.replace(path)
+        self._file.close("\n]\n")
+        self._table.close()
 
     def abort(self) -> None:
         """Remove what is unfinished."""
-        self._file.close()
-        self._table.close()
-        for temporary in self._temporary:
-            temporary.unlink(missing_ok=True)
+        self._file.abort()
+        self._table.abort()
+
+
+def _row(values: Sequence[object]) -> str:
+    """Return a line of the CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
 
 
 def join_results(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:

@@ -6,13 +6,15 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sisegcli import __version__
 from sisegcli.categories import Category
-from sisegcli.formats.files import output_errors, refuse_existing, temporary_name
+from sisegcli.formats.files import output_errors
 from sisegcli.formats.records import ImageResult
+from sisegcli.formats.run_file import RunFile
 from sisegcli.instances import Instance
 
 
@@ -23,13 +25,15 @@ class CocoStream:
     ----------
     path : Path
         The file; its folder is made where it is missing.
+    numbered : bool
+        Whether annotations have numbers.
     overwrite : bool
         Replace a file that exists.
 
     Attributes
     ----------
-    images, annotations : int
-        How many were written; both are numbered from 1 in order of arrival.
+    seen : set of int
+        Ids of the categories of what was appended.
 
     Raises
     ------
@@ -37,52 +41,70 @@ class CocoStream:
         If the file exists and `overwrite` is off, or if it cannot be written.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        self.path = path
-        refuse_existing(path, overwrite=overwrite)
-        self.images = self.annotations = 0
-        self._temporary = temporary_name(path)
-        with output_errors(path):
-            # Images go straight into the file; annotations wait in a nameless one, which no crash can leave behind.
-            self._file = self._temporary.open("w", encoding="utf-8")
-            self._waiting = tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent)  # noqa: SIM115
-            self._file.write('{"info": ' + line({"description": "Instances from sisegcli", "version": __version__}))
-            self._file.write(',\n"licenses": [],\n"images": [')
+    def __init__(self, path: Path, *, numbered: bool = True, overwrite: bool) -> None:
+        self.seen: set[int] = set()
+        self._numbered = numbered
+        self._images = self._annotations = 0
+        info = line({"description": "Instances from sisegcli", "version": __version__})
+        self._file = RunFile(path, f'{{"info": {info},\n"licenses": [],\n"images": [', overwrite=overwrite)
+        self._waiting: IO[str] | None = None
+        self._closed = False
 
-    def add_image(self, result: ImageResult) -> None:
-        """Append an image, to which the annotations that follow belong."""
-        height, width = result.size
-        with output_errors(self.path):
-            self._file.write(",\n" if self.images else "\n")
-            self.images += 1
-            image = {"id": self.images, "file_name": result.file_name, "width": width, "height": height}
-            self._file.write(line(image))
+    def append(self, entry: str) -> None:
+        """Append an image and its annotations, which `coco_entry` made; all are numbered from 1 as they come."""
+        seen, image, *annotations = entry.split("\n")
+        self.seen.update(json.loads(seen))
+        with output_errors(self._file.path):
+            self._file.write(",\n" if self._images else "\n")
+            self._images += 1
+            self._file.write(f'{{"id": {self._images}, {image}')
+            waiting = self._annotations_file()
+            for annotation in annotations:
+                waiting.write(",\n{" if self._annotations else "\n{")
+                self._annotations += 1
+                number = f'"id": {self._annotations}, ' if self._numbered else ""
+                waiting.write(f'{number}"image_id": {self._images}, {annotation}')
 
-    def add_annotation(self, record: dict[str, Any]) -> None:
-        """Append an annotation."""
-        with output_errors(self.path):
-            self._waiting.write(",\n" if self.annotations else "\n")
-            self.annotations += 1
-            self._waiting.write(line(record))
+    def _annotations_file(self) -> IO[str]:
+        """Return a file for annotations until all images are written; it has no name, so no crash can leave it."""
+        if self._waiting is None:
+            self._file.opened()  # which makes the folder
+            folder = self._file.path.parent
+            self._waiting = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=folder)  # noqa: SIM115
+        return self._waiting
 
-    def close(self, categories: Iterable[dict[str, Any]]) -> None:
+    def close(self, categories: Iterable[Category]) -> None:
         """Join images, annotations and categories under the final name; a second call does nothing."""
-        if self._file.closed:
+        if self._closed:
             return
-        with output_errors(self.path):
+        with output_errors(self._file.path):
             self._file.write('\n],\n"annotations": [')
-            self._waiting.seek(0)
-            shutil.copyfileobj(self._waiting, self._file, 1 << 20)
-            self._file.write('\n],\n"categories": [\n' + ",\n".join(line(record) for record in categories) + "\n]}\n")
-            self._waiting.close()
-            self._file.close()
-            self._temporary.replace(self.path)
+            waiting = self._annotations_file()
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, self._file.opened(), 1 << 20)
+            waiting.close()
+        records = ",\n".join(line(_category_record(category)) for category in categories)
+        self._file.close(f'\n],\n"categories": [\n{records}\n]}}\n')
+        self._closed = True
 
     def abort(self) -> None:
-        """Remove the temporary files."""
-        self._waiting.close()
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        """Remove the temporary files; nothing happens after `close`."""
+        if self._waiting is not None:
+            with suppress(OSError):  # a full disk, again
+                self._waiting.close()
+        self._waiting = None
+        self._file.abort()
+
+
+def coco_entry(result: ImageResult, annotations: Iterable[dict[str, Any]]) -> str:
+    """Return an image and its annotations for a `CocoStream`, without the numbers that they will get.
+
+    The first line lists the ids of the categories; records that follow lack their first brace.
+    """
+    height, width = result.size
+    image = {"file_name": result.file_name, "width": width, "height": height}
+    seen = sorted({instance.category for instance in result.instances})
+    return "\n".join([line(seen), *(line(record)[1:] for record in (image, *annotations))])
 
 
 def line(value: Any) -> str:
@@ -90,7 +112,7 @@ def line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def category_record(category: Category) -> dict[str, Any]:
+def _category_record(category: Category) -> dict[str, Any]:
     """Return a category as COCO has it, with ``isthing`` of the panoptic format."""
     return {
         "id": category.id,

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sisegcli.categories import Categories
-from sisegcli.formats.coco_stream import CocoStream, category_record, coco_box, coco_rle
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.coco_stream import CocoStream, coco_box, coco_entry, coco_rle
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.rings import Ring, mask_rings
+from sisegcli.instances import Instance
 
 
-class CvatWriter:
+class CvatWriter(Writer):
     """Write ``cvat.json`` into a folder.
 
     Parameters
@@ -40,34 +42,32 @@ class CvatWriter:
     def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
         self.paths = [Path(out) / "cvat.json"]
         self._categories = categories
-        self._seen: set[int] = set(categories)
         self._stream = CocoStream(self.paths[0], overwrite=overwrite)
 
-    def add(self, result: ImageResult) -> None:
+    def write(self, result: ImageResult) -> str:
+        """Return the entry of an image and its instances."""
+        return coco_entry(result, map(self._annotation, result.instances))
+
+    def _annotation(self, instance: Instance) -> dict[str, Any]:
+        pieces = mask_rings(instance.crop(), instance.box[:2])
+        simple = [len(rings) for rings in pieces] == [1]
+        return {
+            "category_id": self._categories.number(instance.category) + 1,
+            "segmentation": [_polygon(pieces[0][0])] if simple else coco_rle(instance),
+            "area": instance.area,
+            "bbox": coco_box(instance),
+            "iscrowd": int(not simple),
+            "score": round(instance.score, 6),
+        }
+
+    def append(self, entry: str) -> None:
         """Append an image and its instances; both are numbered from 1 in order of arrival."""
-        self._stream.add_image(result)
-        for instance in result.instances:
-            self._seen.add(instance.category)
-            pieces = mask_rings(instance.crop(), instance.box[:2])
-            simple = [len(rings) for rings in pieces] == [1]
-            self._stream.add_annotation(
-                {
-                    "id": self._stream.annotations + 1,
-                    "image_id": self._stream.images,
-                    "category_id": self._categories.number(instance.category) + 1,
-                    "segmentation": [_polygon(pieces[0][0])] if simple else coco_rle(instance),
-                    "area": instance.area,
-                    "bbox": coco_box(instance),
-                    "iscrowd": int(not simple),
-                    "score": round(instance.score, 6),
-                }
-            )
+        self._stream.append(entry)
 
     def close(self) -> None:
         """Give the file its name; a second call does nothing."""
-        numbers = {self._categories.number(category_id): category_id for category_id in self._seen}
-        records = (replace(self._categories.find(numbers[number]), id=number + 1) for number in sorted(numbers))
-        self._stream.close(map(category_record, records))
+        listed = {self._categories.number(id_): id_ for id_ in (*self._categories, *self._stream.seen)}
+        self._stream.close(replace(self._categories.find(listed[n]), id=n + 1) for n in sorted(listed))
 
     def abort(self) -> None:
         """Remove the temporary files."""

@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from sisegcli.categories import Categories
 from sisegcli.errors import InputError
 from sisegcli.formats.coco_stream import coco_rle, line
-from sisegcli.formats.files import output_errors, refuse_existing, replacing, temporary_name
+from sisegcli.formats.files import replacing
 from sisegcli.formats.joining import foreign, opened, records
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.run_file import RunFile
 
 _START = '{"dm_format_version": "1.0", "media_type": 2, "infos": {}, "items": ['
 _LABELS = '], "categories": {"label": {"labels": ['
 _END = '], "label_groups": [], "attributes": []}}}\n'
 
 
-class DatumaroWriter:
+class DatumaroWriter(Writer):
     """Write ``datumaro/`` into a folder.
 
     Parameters
@@ -48,26 +49,17 @@ class DatumaroWriter:
         self.folder = Path(out) / "datumaro"
         self.paths = [self.folder]
         self._path = self.folder / "annotations" / "default.json"
-        refuse_existing(self._path, overwrite=overwrite)
+        self._file = RunFile(self._path, _START, overwrite=overwrite)
         self._categories = categories
         self._labels = self._items = 0
-        self._temporary: Path | None = None
-        self._file: TextIO | None = None
 
-    def _opened(self) -> TextIO:
-        """Return the file, begun when it is asked for first, so that the folder is empty until then."""
-        if self._file is None:
-            self._temporary = temporary_name(self._path)
-            self._file = self._temporary.open("w", encoding="utf-8")
-            self._file.write(_START)
-        return self._file
-
-    def add(self, result: ImageResult) -> None:
-        """Append an image and its instances."""
+    def write(self, result: ImageResult) -> str:
+        """Return the entry of an image: how many labels it needs, and its item."""
+        labels = 0
         annotations = []
         for number, instance in enumerate(result.instances, start=1):
             label = self._categories.number(instance.category)
-            self._labels = max(self._labels, label + 1)
+            labels = max(labels, label + 1)
             annotations.append(
                 {
                     "id": number,
@@ -85,30 +77,24 @@ class DatumaroWriter:
             "attr": {},
             "image": {"path": result.file_name, "size": list(result.size)},
         }
-        with output_errors(self._path):
-            file = self._opened()
-            file.write((",\n" if self._items else "\n") + line(item))
-            self._items += 1
+        return f"{labels}\n{line(item)}"
+
+    def append(self, entry: str) -> None:
+        """Append an image and its instances."""
+        labels, item = entry.split("\n")
+        self._labels = max(self._labels, int(labels))
+        self._file.write((",\n" if self._items else "\n") + item)
+        self._items += 1
 
     def close(self) -> None:
         """Append the labels and give the file its name; a second call does nothing."""
-        if self._file is not None and self._file.closed:
-            return
         categories = self._categories.numbered(self._labels)
         labels = [{"name": category.name, "parent": "", "attributes": []} for category in categories]
-        with output_errors(self._path):
-            file = self._opened()
-            assert self._temporary is not None
-            file.write(f"\n{_LABELS}\n" + ",\n".join(map(line, labels)) + f"\n{_END}")
-            file.close()
-            self._temporary.replace(self._path)
+        self._file.close(f"\n{_LABELS}\n" + ",\n".join(map(line, labels)) + f"\n{_END}")
 
     def abort(self) -> None:
         """Remove what is unfinished."""
-        if self._file is None or self._temporary is None:
-            return
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
+        self._file.abort()
         with suppress(OSError):  # not empty, or not there
             self._path.parent.rmdir()
             self.folder.rmdir()

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
-from sisegcli.errors import OutputError
+from sisegcli.errors import OutputError, StorageError
+
+SUFFIX = ".part"
+"""How the names of unfinished files end; they begin with a dot."""
+
+_NO_MORE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "ENODEV", "ENXIO", "ENOTCONN", "ETIMEDOUT")
+    if hasattr(errno, name)
+}
+"""What the system says where no other file could be written, either."""
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
@@ -21,17 +32,41 @@ def temporary_name(path: Path) -> Path:
     """Return the name under which `path` is written until it is whole; its folder is made."""
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    return path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove what a run that was killed left under temporary names in folders, at any depth."""
+    for folder in folders:
+        for place, _, names in os.walk(folder):
+            for name in names:
+                if name.startswith(".") and name.endswith(SUFFIX):
+                    Path(place, name).unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Return when a file's content would survive a loss of power."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors (no space, no permission) into an `OutputError` that names `path`."""
+    """Turn the system's errors (no space, no permission) into an `OutputError` that names `path`.
+
+    It is a `StorageError` where the next file would fare no better.
+    """
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"{path} cannot be written ({reason}); choose another folder with --out.") from error
+        sentence = f"{path} cannot be written ({reason}); choose another folder with --out."
+        if error.errno in _NO_MORE:
+            raise StorageError(sentence, reason) from error
+        raise OutputError(sentence) from error
 
 
 @contextmanager

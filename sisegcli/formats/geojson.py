@@ -14,12 +14,12 @@ from typing import Any
 from sisegcli.categories import Categories
 from sisegcli.data.colours import voc_colour_map
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.rings import mask_rings
 from sisegcli.instances import Instance
 
 
-class GeoJsonWriter:
+class GeoJsonWriter(Writer):
     """Write ``geojson/`` into a folder.
 
     Parameters
@@ -45,9 +45,13 @@ class GeoJsonWriter:
         self._categories = categories
         self._overwrite = overwrite
 
-    def add(self, result: ImageResult) -> None:
+    def files(self, stem: str) -> list[Path]:
+        """Return the file of an image."""
+        return [below(self.folder, stem, ".geojson")]
+
+    def write(self, result: ImageResult) -> str:
         """Write the instances of an image."""
-        path = below(self.folder, result.stem, ".geojson")
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.write('{"type": "FeatureCollection", "features": [')
@@ -55,6 +59,7 @@ class GeoJsonWriter:
                 file.write(",\n" if number else "\n")
                 json.dump(self._feature(instance), file, ensure_ascii=False, separators=(",", ":"))
             file.write("\n]}\n")
+        return ""
 
     def _feature(self, instance: Instance) -> dict[str, Any]:
         polygons = mask_rings(instance.crop(), instance.box[:2])
@@ -77,9 +82,3 @@ class GeoJsonWriter:
                 "category_id": instance.category,
             },
         }
-
-    def close(self) -> None:
-        """Do nothing: each file is whole as soon as it is there."""
-
-    def abort(self) -> None:
-        """Do nothing: the files that were written are whole and stay."""

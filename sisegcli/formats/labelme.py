@@ -15,13 +15,13 @@ from typing import Any
 from sisegcli.categories import Categories
 from sisegcli.formats.files import below, refuse_existing, replacing
 from sisegcli.formats.polygons import instance_polygons
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 
 VERSION = "5.5.0"
 """Version of LabelMe whose files these are."""
 
 
-class LabelMeWriter:
+class LabelMeWriter(Writer):
     """Write ``labelme/`` into a folder.
 
     Parameters
@@ -47,9 +47,13 @@ class LabelMeWriter:
         self._categories = categories
         self._overwrite = overwrite
 
-    def add(self, result: ImageResult) -> None:
+    def files(self, stem: str) -> list[Path]:
+        """Return the file of an image."""
+        return [below(self.folder, stem, ".json")]
+
+    def write(self, result: ImageResult) -> str:
         """Write the shapes of an image."""
-        path = below(self.folder, result.stem, ".json")
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
         content: dict[str, Any] = {
             "version": VERSION,
@@ -62,6 +66,7 @@ class LabelMeWriter:
         }
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        return ""
 
     def _shapes(self, result: ImageResult) -> list[dict[str, Any]]:
         shapes: list[dict[str, Any]] = []
@@ -80,9 +85,3 @@ class LabelMeWriter:
                 for piece in pieces
             ]
         return shapes
-
-    def close(self) -> None:
-        """Do nothing: each file is whole as soon as it is there."""
-
-    def abort(self) -> None:
-        """Do nothing: the files that were written are whole and stay."""

@@ -15,11 +15,11 @@ import numpy as np
 
 from sisegcli.categories import Categories
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import labels_from_instances
 
 
-class NpzWriter:
+class NpzWriter(Writer):
     """Write ``npz/`` into a folder.
 
     Parameters
@@ -45,9 +45,13 @@ class NpzWriter:
         self._categories = categories
         self._overwrite = overwrite
 
-    def add(self, result: ImageResult) -> None:
+    def files(self, stem: str) -> list[Path]:
+        """Return the archive of an image."""
+        return [below(self.folder, stem, ".npz")]
+
+    def write(self, result: ImageResult) -> str:
         """Write the arrays of an image."""
-        path = below(self.folder, result.stem, ".npz")
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
         found = result.instances
         with replacing(path) as temporary, temporary.open("wb") as file:  # NumPy would add .npz to a name
@@ -58,9 +62,4 @@ class NpzWriter:
                 names=np.array([self._categories.name(instance.category) for instance in found], np.str_),
                 scores=np.array([instance.score for instance in found], np.float32),
             )
-
-    def close(self) -> None:
-        """Do nothing: each file is whole as soon as it is there."""
-
-    def abort(self) -> None:
-        """Do nothing: the files that were written are whole and stay."""
+        return ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from sisegcli.instances import Instance
 
@@ -40,8 +40,13 @@ class ImageResult:
         return str(PurePosixPath(self.stem).with_name(self.image.name))
 
 
-class Writer(Protocol):
+class Writer(ABC):
     """A format on its way to disk: images are added one by one, then everything is closed or aborted.
+
+    What is added consists of two parts: files of the image alone, which are whole when `write` returns, and an entry
+    in a file of the whole run. A run keeps entries in its journal and appends them, in the order of the images, at its
+    end; `add` does both at once. A format that cannot hold an image raises `OutputError`, when it is written where that
+    is possible, else when it is appended.
 
     Attributes
     ----------
@@ -51,11 +56,23 @@ class Writer(Protocol):
 
     paths: list[Path]
 
+    def files(self, stem: str) -> list[Path]:
+        """Return the files of one image alone: none by default."""
+        return []
+
+    @abstractmethod
+    def write(self, result: ImageResult) -> str:
+        """Write the files of one image alone; return its entry, which is empty in formats without a file of the run."""
+
+    def append(self, entry: str) -> None:  # noqa: B027
+        """Append the entry of an image to the file of the whole run, if there is one; nothing of it stays in memory."""
+
     def add(self, result: ImageResult) -> None:
-        """Write the instances of one image; nothing of them stays in memory."""
+        """Write one image and append its entry."""
+        self.append(self.write(result))
 
-    def close(self) -> None:
-        """Finish the output under its final name; a second call does nothing."""
+    def close(self) -> None:  # noqa: B027
+        """Finish the output under its final name, if it is not yet; a second call does nothing."""
 
-    def abort(self) -> None:
-        """Remove what is unfinished; nothing happens after `close`."""
+    def abort(self) -> None:  # noqa: B027
+        """Remove what is unfinished, and leave files of images, which are whole; nothing happens after `close`."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.table import InstanceTable
 from sisegcli.instances import Instance
 
@@ -23,7 +23,7 @@ TILE = 512
 """Side of the file's tiles, in pixels."""
 
 
-class TiffWriter:
+class TiffWriter(Writer):
     """Write ``labels/`` and ``labels.csv`` into a folder.
 
     Parameters
@@ -55,9 +55,13 @@ class TiffWriter:
         self._overwrite = overwrite
         self._table = InstanceTable(self.paths[1], categories, overwrite=overwrite)
 
-    def add(self, result: ImageResult) -> None:
-        """Write the labels of an image and remember its scores."""
-        path = below(self.folder, result.stem, ".tif")
+    def files(self, stem: str) -> list[Path]:
+        """Return the TIFF of an image."""
+        return [below(self.folder, stem, ".tif")]
+
+    def write(self, result: ImageResult) -> str:
+        """Write the labels of an image; return its lines of the CSV."""
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
         height, width = result.size
         big = height * width * 4 > 2**32 - 2**25
@@ -72,7 +76,11 @@ class TiffWriter:
                 metadata=None,
                 software="sisegcli",
             )
-        self._table.add(result)
+        return self._table.lines(result)
+
+    def append(self, entry: str) -> None:
+        """Append lines to the CSV."""
+        self._table.append(entry)
 
     def close(self) -> None:
         """Give ``labels.csv`` its name; a second call does nothing."""

@@ -18,7 +18,7 @@ from sisegcli.categories import Categories
 from sisegcli.data.colours import voc_palette
 from sisegcli.errors import ImageError, OutputError
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.table import InstanceTable
 from sisegcli.instances import Bool, Labels, labels_from_instances
 
@@ -26,7 +26,7 @@ VOID_16 = 65535
 """Void in a PNG of 16 bits."""
 
 
-class VocWriter:
+class VocWriter(Writer):
     """Write ``SegmentationObject/``, ``SegmentationClass/`` and ``instances.csv`` into a folder.
 
     PNGs are indexed with the VOC colour map while their numbers stay below 255, and grey with 16 bits past that.
@@ -56,9 +56,13 @@ class VocWriter:
         self._overwrite = overwrite
         self._table = InstanceTable(self.path, categories, overwrite=overwrite)
 
-    def add(self, result: ImageResult) -> None:
-        """Write the two PNGs of an image and remember its scores."""
-        objects_png, classes_png = (below(folder, result.stem, ".png") for folder in self.paths[:2])
+    def files(self, stem: str) -> list[Path]:
+        """Return the two PNGs of an image."""
+        return [below(folder, stem, ".png") for folder in self.paths[:2]]
+
+    def write(self, result: ImageResult) -> str:
+        """Write the two PNGs of an image; return its lines of the CSV."""
+        objects_png, classes_png = self.files(result.stem)
         refuse_existing(objects_png, classes_png, overwrite=self._overwrite)
         if len(result.instances) >= VOID_16:
             raise OutputError(
@@ -71,7 +75,11 @@ class VocWriter:
         for path, picture in pictures.items():
             with replacing(path) as temporary:
                 picture.save(temporary, format="PNG")
-        self._table.add(result)
+        return self._table.lines(result)
+
+    def append(self, entry: str) -> None:
+        """Append lines to the CSV."""
+        self._table.append(entry)
 
     def close(self) -> None:
         """Give ``instances.csv`` its name; a second call does nothing."""

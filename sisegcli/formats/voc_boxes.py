@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 from sisegcli.categories import Categories
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Instance
 
 
-class VocBoxesWriter:
+class VocBoxesWriter(Writer):
     """Write ``Annotations/`` into a folder.
 
     Parameters
@@ -41,9 +41,13 @@ class VocBoxesWriter:
         self._categories = categories
         self._overwrite = overwrite
 
-    def add(self, result: ImageResult) -> None:
+    def files(self, stem: str) -> list[Path]:
+        """Return the XML of an image."""
+        return [below(self.folder, stem, ".xml")]
+
+    def write(self, result: ImageResult) -> str:
         """Write the boxes of an image."""
-        path = below(self.folder, result.stem, ".xml")
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
         root = ElementTree.Element("annotation")
         inside = str(PurePosixPath(result.file_name).parent)
@@ -57,6 +61,7 @@ class VocBoxesWriter:
         ElementTree.indent(root, "\t")
         with replacing(path) as temporary:
             ElementTree.ElementTree(root).write(temporary, encoding="utf-8")
+        return ""
 
     def _object(self, root: ElementTree.Element, instance: Instance) -> None:
         found = ElementTree.SubElement(root, "object")
@@ -65,12 +70,6 @@ class VocBoxesWriter:
         top, left, height, width = instance.box
         box = ElementTree.SubElement(found, "bndbox")
         _texts(box, xmin=left + 1, ymin=top + 1, xmax=left + width, ymax=top + height)
-
-    def close(self) -> None:
-        """Do nothing: each file is whole as soon as it is there."""
-
-    def abort(self) -> None:
-        """Do nothing: the files that were written are whole and stay."""
 
 
 def _texts(element: ElementTree.Element, **values: object) -> None:

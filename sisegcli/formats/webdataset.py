@@ -6,20 +6,23 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import tarfile
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
-from sisegcli.formats.files import below, output_errors, refuse_existing, temporary_name
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.coco_stream import line
+from sisegcli.formats.files import below, flush_to_disk, output_errors, refuse_existing, temporary_name
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.voc import indexed_picture
 from sisegcli.instances import labels_from_instances
 
 
-class WebDatasetWriter:
+class WebDatasetWriter(Writer):
     """Write ``instances.tar`` into a folder; nothing of an image stays in memory.
 
     Parameters
@@ -46,11 +49,11 @@ class WebDatasetWriter:
         refuse_existing(self.path, overwrite=overwrite)
         self._categories = categories
         self._temporary = temporary_name(self.path)
-        with output_errors(self.path):
-            self._tar: tarfile.TarFile | None = tarfile.open(self._temporary, "w")  # noqa: SIM115
+        self._tar: tarfile.TarFile | None = None
+        self._closed = False
 
-    def add(self, result: ImageResult) -> None:
-        """Append the two files of an image."""
+    def write(self, result: ImageResult) -> str:
+        """Return the entry of an image: its key, and the content of its two files."""
         below(self.path, result.stem, "")
         if "." in PurePosixPath(result.stem).name:
             raise OutputError(
@@ -60,8 +63,13 @@ class WebDatasetWriter:
         picture = indexed_picture(self.path / result.stem, labels_from_instances(result.instances, result.size))
         png = io.BytesIO()
         picture.save(png, format="PNG")
-        self._append(f"{result.stem}.instances.png", png.getvalue())
-        self._append(f"{result.stem}.json", (json.dumps(self._record(result), ensure_ascii=False) + "\n").encode())
+        return "\n".join([line(result.stem), base64.b64encode(png.getvalue()).decode(), line(self._record(result))])
+
+    def append(self, entry: str) -> None:
+        """Append the two files of an image."""
+        key, png, record = entry.split("\n")
+        self._append(f"{json.loads(key)}.instances.png", base64.b64decode(png))
+        self._append(f"{json.loads(key)}.json", (record + "\n").encode())
 
     def _record(self, result: ImageResult) -> dict[str, object]:
         height, width = result.size
@@ -81,24 +89,32 @@ class WebDatasetWriter:
     def _append(self, name: str, content: bytes) -> None:
         member = tarfile.TarInfo(name)
         member.size, member.mode = len(content), 0o644
-        assert self._tar is not None
         with output_errors(self.path):
-            self._tar.addfile(member, io.BytesIO(content))
-        self._tar.members = []  # type: ignore[attr-defined]  # or all of them are kept
+            tar = self._opened()
+            tar.addfile(member, io.BytesIO(content))
+            tar.members = []  # type: ignore[attr-defined]  # or all of them are kept
+
+    def _opened(self) -> tarfile.TarFile:
+        if self._tar is None:
+            self._tar = tarfile.open(self._temporary, "w")  # noqa: SIM115
+        return self._tar
 
     def close(self) -> None:
         """Give the archive its name; a second call does nothing."""
-        if self._tar is None:
+        if self._closed:
             return
         with output_errors(self.path):
-            self._tar.close()
+            self._opened().close()
+            flush_to_disk(self._temporary)
             self._temporary.replace(self.path)
-        self._tar = None
+        self._closed = True
 
     def abort(self) -> None:
         """Remove the unfinished archive."""
-        if self._tar is None:
+        if self._closed:
             return
-        self._tar.close()
+        if self._tar is not None:
+            with suppress(OSError):  # a full disk, again
+                self._tar.close()
         self._tar = None
         self._temporary.unlink(missing_ok=True)

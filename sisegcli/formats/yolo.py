@@ -20,14 +20,14 @@ from sisegcli.errors import InputError
 from sisegcli.formats.files import below, refuse_existing, replacing
 from sisegcli.formats.joining import foreign, opened
 from sisegcli.formats.one_outline import one_outline
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Instance
 
 _HEAD = "# Put the images, or a link to their folder, here as images/; split them as you need.\n"
 _TOP = [_HEAD, "train: images\n", "val: images\n", "names:\n"]
 
 
-class YoloWriter:
+class YoloWriter(Writer):
     """Write ``yolo/`` into a folder.
 
     Parameters
@@ -57,29 +57,36 @@ class YoloWriter:
         self._classes = 0
         self._closed = False
 
-    def add(self, result: ImageResult) -> None:
-        """Write the labels of an image."""
-        path = below(self.folder / "labels", result.stem, ".txt")
+    def files(self, stem: str) -> list[Path]:
+        """Return the labels of an image."""
+        return [below(self.folder / "labels", stem, ".txt")]
+
+    def write(self, result: ImageResult) -> str:
+        """Write the labels of an image; return how many classes it needs."""
+        [path] = self.files(result.stem)
         refuse_existing(path, overwrite=self._overwrite)
+        classes = 0
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             for instance in result.instances:
                 number = self._categories.number(instance.category)
-                self._classes = max(self._classes, number + 1)
+                classes = max(classes, number + 1)
                 file.write(f"{number} {_corners(instance)}\n")
+        return str(classes)
+
+    def append(self, entry: str) -> None:
+        """Count the classes of an image, too."""
+        self._classes = max(self._classes, int(entry))
 
     def close(self) -> None:
         """Write ``data.yaml``; a second call does nothing."""
         if self._closed:
             return
-        self._closed = True
         # A string of JSON is one of YAML.
         names = enumerate(category.name for category in self._categories.numbered(self._classes))
         lines = [f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in names]
         with replacing(self._data) as temporary:
             temporary.write_text("".join([*_TOP, *lines]), encoding="utf-8")
-
-    def abort(self) -> None:
-        """Do nothing: the files that were written are whole and stay."""
+        self._closed = True
 
 
 def _corners(instance: Instance) -> str:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sisegcli.errors import CheckpointError, OptionError
+from sisegcli.errors import CheckpointError, OptionError, OutputError
 from sisegcli.network.backbone import Backbone
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.efficientnet_lite import HALF_LITE0, LITE0, EfficientNetLite
@@ -117,9 +117,14 @@ def save_checkpoint(
     stored = {k: (v if "running_" in k else v.to(torch.float16)).contiguous() for k, v in state.items()}
     metadata = {"format": FORMAT, "config": json.dumps(asdict(config)), **(notes or {})}
     temporary = path.with_name(path.name + ".partial")
-    save_file(stored, temporary, metadata)
-    temporary.chmod(0o644)  # safetensors writes files for their owner alone
-    temporary.replace(path)
+    try:
+        save_file(stored, temporary, metadata)
+        temporary.chmod(0o644)  # safetensors writes files for their owner alone
+        temporary.replace(path)
+    except SafetensorError as error:  # so it says that a disk is full
+        raise OutputError(f"{path} cannot be written ({error}); make room, and try again.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_config(path: Path) -> NetworkConfig:

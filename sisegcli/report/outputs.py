@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from sisegcli.categories import Categories
 from sisegcli.errors import InputError
 from sisegcli.evaluation import load_predictions
 from sisegcli.instances import Instance
+from sisegcli.running.timings import read_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,9 @@ def read_outputs(path: Path) -> Outputs:
     found = load_predictions(coco if coco.is_file() else path)
     if not found.images:
         raise InputError(f"{path} holds no images, so there is nothing to report; convert some first.")
-    seconds = _seconds(path)
+    seconds = read_seconds(path)
     images = {
         stem: ImageOutput(sorted(instances, key=lambda i: -i.score), seconds.get(stem))
         for stem, instances in found.images.items()
     }
     return Outputs(images, found.categories, found.notes)
-
-
-def _seconds(path: Path) -> Mapping[str, float]:
-    """Return the seconds that each image took, by stem. No output tells them yet."""
-    return {}

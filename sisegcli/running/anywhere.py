@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sisegcli.data.layouts import Layout, Problem
-from sisegcli.errors import OutputError, SisegError
+from sisegcli.errors import OptionError, OutputError, SisegError
 from sisegcli.remote.mirror import Mirror
 from sisegcli.remote.urls import local_path, url_of
 from sisegcli.running.convert import convert
@@ -41,6 +41,8 @@ def convert_anywhere(options: ConvertOptions, listener: Listener | None = None) 
     urls = {name: url for name, path in local.items() if (url := url_of(path)) is not None}
     if not urls:
         return convert(options, listener)
+    if options.resume and "out" in urls:
+        raise OptionError(f"--resume needs an --out on this machine, and {urls['out']} is not; leave it out.")
     local["out"] = options.output  # named after the URL, not after its place
     with _mirror() as mirror:
         for name, url in urls.items():
@@ -50,7 +52,7 @@ def convert_anywhere(options: ConvertOptions, listener: Listener | None = None) 
                 mirror.list(url)
             local[name] = mirror.place(url)
         chosen = replace(options, **local)
-        summary = convert(chosen, _Telling(listener, mirror), fetch=Fetching.of(mirror))
+        summary = convert(chosen, _Telling(listener, mirror), fetch=Fetching.of(mirror), told=mirror.told)
         if "out" in urls:
             _upload(mirror, chosen.output, summary.outputs)
         summary.problems = _told(mirror, summary.problems)
@@ -96,6 +98,7 @@ class _Telling(Listener):
     def __init__(self, listener: Listener, mirror: Mirror) -> None:
         self._listener, self._mirror = listener, mirror
         self.advanced = listener.advanced  # type: ignore[method-assign]
+        self.resumed = listener.resumed  # type: ignore[method-assign]
         self.stopping = listener.stopping  # type: ignore[method-assign]
 
     def found(self, layout: Layout, out: Path) -> None:

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from functools import partial
+from itertools import groupby
 
 from sisegcli.categories import Categories
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import Archives, Layout, Problem, find_archives, find_pairs, pair_archives
 from sisegcli.data.masks import MaskReader
-from sisegcli.errors import SisegError
-from sisegcli.instances import Segmentation
+from sisegcli.errors import SisegError, StalledError, StorageError
 from sisegcli.methods import Method, build_method, needs_images
 from sisegcli.running.fetching import Fetching, Read
 from sisegcli.running.interrupts import Interrupts
+from sisegcli.running.journal import Journal
 from sisegcli.running.lanes import map_in_lanes
 from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
 from sisegcli.running.reading import LargeSample, Sample, map_ahead, read_sample
+from sisegcli.running.resuming import Work, list_problems, take_up
+from sisegcli.running.segmenting import Batch, Worker
+from sisegcli.running.settling import Finished, Settler
 from sisegcli.running.shards import ShardRecord, take_part
+from sisegcli.running.stalls import Readers
 from sisegcli.running.summary import Summary
 from sisegcli.running.tiling import Tiler
 from sisegcli.stages import STAGES, profiled
 
 NO_CATEGORY = {"background", "unlabeled", "unlabelled", "void", "ignore", "other", "none"}
 """Names, in category lists, of what is no category."""
-
-Done = tuple[Sample | LargeSample, Segmentation] | Problem
 
 
 def convert(
@@ -39,12 +43,13 @@ def convert(
     method: Method | None = None,
     *,
     fetch: Callable[[Read], Read] | None = None,
+    told: Callable[[str], str] = str,
 ) -> Summary:
     """Convert a folder of images and semantic masks to instances.
 
     Whatever cannot be read, paired or written is listed in the summary, and everything else is converted. On Ctrl-C
     the batches at hand are finished (an image in tiles is given up), and the outputs are closed with all images until
-    then.
+    then. However a run ends, the journal in its output folder knows which images are done.
 
     Parameters
     ----------
@@ -56,6 +61,8 @@ def convert(
         Used instead of building the one that the options name; this process does the work then.
     fetch : callable, optional
         Makes the reader of pairs fetch them from elsewhere first.
+    told : callable, optional
+        Turns text with local places into what the user knows them as, for the journal.
 
     Returns
     -------
@@ -69,7 +76,8 @@ def convert(
     CategoryError, CheckpointError
         If the category list or the weights cannot be read.
     OutputError
-        If an output exists already, or lies in the input; before any work.
+        If an output exists already, lies in the input, is written by another run, or is that of a run with other
+        options that cannot be resumed; before any work.
     """
     start = time.perf_counter()
     listener = listener or Listener()
@@ -85,50 +93,69 @@ def convert(
         record = ShardRecord.begin(options.shard, layout, options)
         layout = take_part(layout, options.shard, options.batch_size if options.method == "siseg" else 1)
     listener.found(layout, options.output)
-    summary = Summary(layout.description, options.method, found=len(layout.pairs), problems=list(layout.problems))
-    for note in _notes(masks, categories):
+    summary = Summary(layout.description, options.method, found=len(layout.pairs))
+
+    def notice(note: str) -> None:
         summary.notes.append(note)
         listener.noticed(note)
+
+    for note in _notes(masks, categories):
+        notice(note)
     with (
         profiled(options.profile) as stages,
+        ExitStack() as stack,
         ThreadPoolExecutor(options.workers, thread_name_prefix="sisegcli") as pool,
+        Readers(options.workers, options.timeout) as readers,
     ):
-        outputs = Outputs(
-            options.output,
-            categories,
-            options.to,
-            polygons=options.polygons,
-            overlays=options.overlay,
-            overwrite=options.overwrite,
-            pool=pool,
-            ahead=2 * options.workers,
-        )
+        journal = stack.enter_context(closing(Journal(options.output, overwrite=options.overwrite)))
+        make_outputs = partial(_outputs, options, categories, pool)
+        outputs, work = take_up(journal, options, categories, layout, summary, told, make_outputs)
+        listener.resumed(summary.resumed)
+        stack.callback(lambda: journal.close(remove=outputs.untouched))
+        settler = Settler(outputs, journal, summary, categories, ahead=2 * options.workers)
+        stopped: SisegError | None = None
         try:
             interrupts = Interrupts(listener.stopping)
-            if options.engine == "ray" and method is None:
+            if not work.numbers:
+                results: Iterator[Finished] = iter(())
+            elif options.engine == "ray" and method is None:
                 from sisegcli.running.on_ray import work_on_ray
 
-                results = work_on_ray(options, layout, categories, masks, interrupts, fetch)
+                results = work_on_ray(options, work, categories, masks, interrupts, fetch)
             else:
                 method = method or build(options, categories)
                 tiler = Tiler(options, method, masks, listener, interrupts)
-                results = work(options, layout, masks, method, pool, interrupts, tiler, fetch)
+                results = run(options, work, masks, method, readers, interrupts, tiler, fetch, notice)
             with interrupts:
-                for done in results:
-                    _settle(done, outputs, summary, categories)
-                    listener.advanced(1)
+                for finished in results:
+                    settler.settle(finished, told)
+                    listener.advanced(len(finished.numbers))
+                settler.finish()
             summary.interrupted = interrupts.noted
+            if summary.converted:
+                summary.outputs = outputs.close(journal)
+                if journal.done < summary.converted:
+                    summary.recount(journal.finished(), categories)
+        except (StorageError, StalledError) as error:
+            stopped = error
+            journal.save()
+            summary.recount(journal.finished(), categories)
+        except Exception:  # of this program: what is done stays done
+            with suppress(Exception):
+                settler.finish()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            outputs.abort()
             raise
-        if summary.converted:
-            summary.outputs, problems = outputs.close()
-            summary.problems += problems
-        else:
+        finally:
+            settler.abort()
             outputs.abort()
-    if record is not None:
-        record.finish(summary, options.output)
+        summary.problems = list_problems(journal, layout, work, stopped)
+        if stopped is None and record is not None:
+            record.finish(summary, options.output)
+        if stopped is None and summary.outputs:
+            journal.end()
     summary.seconds = time.perf_counter() - start
     summary.stages = {name: stages[name] for name in STAGES if name in stages}
     return summary
@@ -141,6 +168,18 @@ def _find(options: ConvertOptions) -> Layout:
     if archives:
         return pair_archives(archives)
     return find_pairs(options.root, images=options.images, masks=options.masks, split=options.split)
+
+
+def _outputs(options: ConvertOptions, categories: Categories, pool: Executor, replace: bool) -> Outputs:
+    return Outputs(
+        options.output,
+        categories,
+        options.to,
+        polygons=options.polygons,
+        overlays=options.overlay,
+        overwrite=replace,
+        pool=pool,
+    )
 
 
 def _notes(masks: MaskReader, categories: Categories) -> Iterator[str]:
@@ -169,90 +208,48 @@ def build(options: ConvertOptions, categories: Categories) -> Method:
     )
 
 
-def work(
+def run(
     options: ConvertOptions,
-    layout: Layout,
+    work: Work,
     masks: MaskReader,
     method: Method,
-    pool: Executor,
+    readers: Executor,
     interrupts: Interrupts,
     tiler: Tiler,
     fetch: Callable[[Read], Read] | None,
-) -> Iterator[Done]:
-    """Read and segment all pairs in batches, until an interrupt is noted."""
+    noticed: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[Finished]:
+    """Read and segment pairs in batches, until an interrupt is noted.
+
+    A batch is what is left of a block of the list of all pairs, so that the network sees the same images together
+    wherever a run begins, and whatever cannot be read.
+    """
     looks = needs_images(method)
     whole: Read = partial(read_sample, masks=masks, decode=looks or options.overlay)
     read = tiler.defer(fetch(whole) if fetch else whole)
     size = options.batch_size if looks else 1
-    samples = map_ahead(read, layout.pairs, pool, size + options.workers)
-    for done in map_in_lanes(partial(_segment, method, tiler), _batches(samples, size, interrupts), method):
-        yield from done
+    samples = map_ahead(read, (work.pairs[number] for number in work.numbers), readers, size + options.workers)
+    yield from map_in_lanes(Worker(method, tiler, noticed), _batches(work.numbers, samples, size, interrupts), method)
 
 
 def _batches(
-    samples: Iterable[Sample | LargeSample | Problem], size: int, interrupts: Interrupts
-) -> Iterator[Sequence[Sample] | LargeSample | Problem]:
-    """Put samples together; large ones and what could not be read come alone. After an interrupt there are no more."""
-    batch: list[Sample] = []
-    for sample in samples:
-        if interrupts.noted:
-            return
-        if isinstance(sample, Problem):
-            yield sample
-            continue
-        if isinstance(sample, LargeSample):
-            if batch:
-                yield batch
-            batch = []
-            yield sample
-            continue
-        batch.append(sample)
-        if len(batch) == size:
+    numbers: Sequence[int],
+    samples: Iterator[Sample | LargeSample | Problem],
+    size: int,
+    interrupts: Interrupts,
+) -> Iterator[Batch]:
+    """Put samples of a block together; large ones come alone. After an interrupt there are no more."""
+    for _, block in groupby(numbers, lambda number: number // size):
+        batch: Batch = []
+        for number in block:
+            sample = next(samples)
+            if interrupts.noted:
+                return
+            if isinstance(sample, LargeSample):
+                yield from [batch] if batch else []
+                yield [(number, sample)]
+                batch = []
+            else:
+                batch.append((number, sample))
+        if batch:
             yield batch
-            batch = []
-    if batch and not interrupts.noted:
-        yield batch
-
-
-def _segment(method: Method, tiler: Tiler, batch: Sequence[Sample] | LargeSample | Problem) -> list[Done]:
-    """Segment a batch; if it fails, halve it until only the images that fail alone are left as problems."""
-    if isinstance(batch, Problem):
-        return [batch]
-    if isinstance(batch, LargeSample):
-        done = tiler.segment(batch)
-        return [] if done is None else [done]
-    try:
-        found = method.segment([sample.image for sample in batch], [sample.mask for sample in batch])
-    except Exception as error:
-        if not (isinstance(error, SisegError) or _out_of_memory(error)):
-            raise
-        if len(batch) == 1:
-            return [Problem(batch[0].pair.image, _sentence(batch[0], error))]
-    else:
-        return list(zip(batch, found, strict=True))
-    half = len(batch) // 2
-    return _segment(method, tiler, batch[:half]) + _segment(method, tiler, batch[half:])
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out, on a device too (torch's error is known by name, as torch may not be there)."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-
-
-def _sentence(sample: Sample, error: Exception) -> str:
-    if not _out_of_memory(error):
-        return str(error)
-    height, width = sample.size
-    return f"Memory ran out on {sample.pair.image} ({width} × {height} pixels); use --device cpu or a smaller image."
-
-
-def _settle(done: Done, outputs: Outputs, summary: Summary, categories: Categories) -> None:
-    """Write and count one image, or note why that can't be."""
-    if not isinstance(done, Problem):
-        sample, segmentation = done
-        problem = outputs.add(sample, segmentation)
-        if problem is None:
-            summary.count(segmentation, categories)
-            return
-        done = problem
-    summary.problems.append(done)

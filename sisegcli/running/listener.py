@@ -16,6 +16,9 @@ class Listener:
     def noticed(self, sentence: str) -> None:
         """Hear of something that is no problem, but that a person would want to know."""
 
+    def resumed(self, images: int) -> None:
+        """Hear that so many images had been converted before, by the run that this one goes on with."""
+
     def advanced(self, images: int) -> None:
         """Hear that so many more images are done, converted or not."""
 

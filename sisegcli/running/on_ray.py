@@ -10,10 +10,10 @@ import logging
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.categories import Categories
-from sisegcli.data.layouts import Layout, Pair, Problem
+from sisegcli.data.layouts import Pair, Problem
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import OptionError, SisegError
 from sisegcli.instances import Segmentation
-from sisegcli.running.convert import Done, build, work
+from sisegcli.running.convert import build, run
 from sisegcli.running.fetching import Read
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.listener import Listener
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.reading import LargeSample, Sample
+from sisegcli.running.resuming import Work
+from sisegcli.running.settling import Finished
+from sisegcli.running.stalls import Readers
 from sisegcli.running.tiling import Tiler
 
 BATCHES = 4
@@ -42,13 +45,13 @@ BLOCKS = 20_000
 
 def work_on_ray(
     options: ConvertOptions,
-    layout: Layout,
+    work: Work,
     categories: Categories,
     masks: MaskReader,
     interrupts: Interrupts,
     fetch: Callable[[Read], Read] | None,
-) -> Iterator[Done]:
-    """Read and segment all pairs on a cluster, until an interrupt is noted; results come in the order of the pairs.
+) -> Iterator[Finished]:
+    """Read and segment pairs on a cluster, until an interrupt is noted; results come in the order of the pairs.
 
     The machines need this package and, unless pairs are fetched, the files under the same paths.
 
@@ -61,9 +64,7 @@ def work_on_ray(
     """
     build(replace(options, device="cpu"), categories)  # weights that cannot be read are found here, not on a machine
     size = BATCHES * options.batch_size
-    chunks = [layout.pairs[first : first + size] for first in range(0, len(layout.pairs), size)]
-    if not chunks:
-        return
+    chunks = [list(chunk) for _, chunk in groupby(work.numbers, lambda number: number // size)]
     with _cluster(options.ray_address) as ray:
         from ray import data as ray_data
 
@@ -71,10 +72,9 @@ def work_on_ray(
         context = ray_data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = True
-        empty = replace(layout, pairs=[], problems=[])
-        task = _Task(options, empty, categories, masks, fetch, Path.cwd())
+        task = _Task(options, categories, masks, fetch, Path.cwd())
         actors, each = _resources(ray.cluster_resources(), options, len(chunks))
-        rows = [{"pairs": pickle.dumps(chunk)} for chunk in chunks]
+        rows = [{"pairs": pickle.dumps({number: work.pairs[number] for number in chunk})} for chunk in chunks]
         results = ray_data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
             _Actor,
             fn_constructor_args=(task,),
@@ -83,18 +83,17 @@ def work_on_ray(
             **each,
         )
         for row in results.iter_rows():
-            for result in pickle.loads(row["done"]):
+            for finished in pickle.loads(row["done"]):
                 if interrupts.noted:
                     return
-                yield result if isinstance(result, Problem) else result.done()
+                yield finished.finished()
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What an actor has to know; the layout without its pairs."""
+    """What an actor has to know."""
 
     options: ConvertOptions
-    layout: Layout
     categories: Categories
     masks: MaskReader
     fetch: Callable[[Read], Read] | None
@@ -125,6 +124,19 @@ class _Result:
         return Sample(self.pair, image, np.broadcast_to(np.int32(0), self.size)), self.segmentation
 
 
+@dataclass(frozen=True)
+class _Sent:
+    """A batch on its way."""
+
+    numbers: list[int]
+    results: list[_Result | Problem]
+    seconds: float
+
+    def finished(self) -> Finished:
+        results = [one if isinstance(one, Problem) else one.done() for one in self.results]
+        return Finished(self.numbers, results, self.seconds)
+
+
 class _Actor:
     """Holds the method on one machine."""
 
@@ -133,19 +145,21 @@ class _Actor:
             os.chdir(task.folder)
         self.task = task
         self.method = build(task.options, task.categories)
-        self.pool = ThreadPoolExecutor(task.options.workers)
+        self.readers = Readers(task.options.workers, task.options.timeout)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
         return {"done": [self._convert(pickle.loads(pairs)) for pairs in rows["pairs"]]}
 
-    def _convert(self, pairs: Sequence[Pair]) -> bytes:
-        task = self.task
-        layout = replace(task.layout, pairs=list(pairs))
-        interrupts = Interrupts()
+    def _convert(self, pairs: dict[int, Pair]) -> bytes:
+        task, interrupts = self.task, Interrupts()
         tiler = Tiler(task.options, self.method, task.masks, Listener(), interrupts)
-        found = work(task.options, layout, task.masks, self.method, self.pool, interrupts, tiler, task.fetch)
-        results = [one if isinstance(one, Problem) else _Result.of(*one, task.options.overlay) for one in found]
-        return pickle.dumps(results)
+        work = Work(pairs, list(pairs))
+        batches = []
+        for finished in run(task.options, work, task.masks, self.method, self.readers, interrupts, tiler, task.fetch):
+            found = finished.results
+            sent = [one if isinstance(one, Problem) else _Result.of(*one, task.options.overlay) for one in found]
+            batches.append(_Sent(finished.numbers, sent, finished.seconds))
+        return pickle.dumps(batches)
 
 
 def _resources(there: dict[str, float], options: ConvertOptions, chunks: int) -> tuple[int, dict[str, int]]:

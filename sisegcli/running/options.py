@@ -66,6 +66,10 @@ class ConvertOptions:
         Whether the time of each stage is measured.
     overwrite : bool
         Whether outputs that exist already may be replaced.
+    resume : bool
+        Go on with the run that the output folder holds, or start it.
+    timeout : float
+        Seconds after which a pair that is not read yet is given up; 0: never.
     shard : Shard, optional
         Which part of the pairs to convert; all by default.
     engine : str
@@ -98,6 +102,8 @@ class ConvertOptions:
     out: Path | None = None
     profile: bool = False
     overwrite: bool = False
+    resume: bool = False
+    timeout: float = 300.0
     shard: Shard | None = None
     engine: str = "local"
     ray_address: str | None = None
@@ -112,6 +118,8 @@ class ConvertOptions:
             raise OptionError("--polygons is about COCO files; add --to coco.")
         if not (self.to or self.overlay):
             raise OptionError("Nothing would be written; choose a format with --to, or --overlay.")
+        if self.resume and self.overwrite:
+            raise OptionError("--resume goes on with what is there, --overwrite replaces it; choose one of them.")
         if self.ray_address is not None and self.engine != "ray":
             raise OptionError("--ray-address is about a Ray cluster; add --engine ray.")
         if self.method != "siseg":

@@ -1,19 +1,21 @@
-"""All outputs of a run as one: guarded before any work, filled image by image, finished or taken back together."""
+"""All outputs of a run as one: guarded before any work, filled image by image, finished from the run's journal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Layout, Problem
-from sisegcli.errors import OutputError, SisegError
+from sisegcli.errors import OutputError, SisegError, StorageError
 from sisegcli.formats import FORMATS
 from sisegcli.formats.files import output_errors
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Segmentation
+from sisegcli.running.journal import Journal
 from sisegcli.running.overlays import Overlays
 from sisegcli.running.reading import LargeSample, Sample
 from sisegcli.stages import stage
@@ -39,13 +41,35 @@ def check_apart(out: Path, layout: Layout) -> None:
             raise OutputError(f"Outputs in {out} would mix with the input folder {folder}; choose another --out.")
 
 
+@dataclass(frozen=True)
+class Written:
+    """What was written of one image.
+
+    Attributes
+    ----------
+    files : list of Path
+        Files of the image alone.
+    entries : dict
+        Entries in files of the whole run, by format.
+    lacking : list of str
+        Why it is not in some format, or not drawn; sentences.
+    drawn : Future, optional
+        Tells why there is no picture of it, when it should be there.
+    """
+
+    files: list[Path]
+    entries: dict[str, str]
+    lacking: list[str]
+    drawn: Future[Problem | None] | None = None
+
+
 class Outputs:
     """The writers of a run, and its overlays.
 
     Raises
     ------
     OutputError
-        If an output exists already and may not be overwritten.
+        If an output exists already and may not be replaced.
     """
 
     def __init__(
@@ -58,78 +82,136 @@ class Outputs:
         overlays: bool = False,
         overwrite: bool = False,
         pool: Executor,
-        ahead: int,
     ) -> None:
-        self._out, self._made = out, not out.exists()
-        self._overlays = Overlays(out, categories, pool, ahead=ahead) if overlays else None
-        self._lacking: list[Problem] = []
-        self._writers: list[Writer] = []
+        self._out = out
+        self._overlays = Overlays(out, categories, pool) if overlays else None
+        self._writers: dict[str, Writer] = {}
         try:
             for name in dict.fromkeys(formats):
                 make = FORMATS[name].writer
-                self._writers.append(make(out, categories, polygons=polygons, overwrite=overwrite))
+                self._writers[name] = make(out, categories, polygons=polygons, overwrite=overwrite)
             if not overwrite:
-                _refuse_filled(self._paths)
+                _refuse_filled(self.paths)
         except BaseException:
             self.abort()
             raise
 
-    @stage("encode")
-    def add(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Problem | None:
-        """Write one image, or tell why it can't be written.
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders that are written."""
+        overlays = [self._overlays.folder] if self._overlays else []
+        return [path for writer in self._writers.values() for path in writer.paths] + overlays
 
-        A format that cannot hold it does not keep it from the others; `close` tells of that.
+    def files(self, stem: str) -> list[Path]:
+        """Return the files of one image alone."""
+        files = self._overlays.files(stem) if self._overlays else []
+        for writer in self._writers.values():
+            with suppress(OutputError):  # a name that this format cannot hold
+                files += writer.files(stem)
+        return files
+
+    @property
+    def finished(self) -> list[Path]:
+        """What is there when a run is over."""
+        names = [name for written in self._writers for name in FORMATS[written].outputs if Path(name).suffix]
+        return [*self.paths, *(self._out / name for name in names)]
+
+    @stage("encode")
+    def write(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Written:
+        """Write all that belongs to one image alone.
+
+        A format that cannot hold the image does not keep it from the others.
+
+        Raises
+        ------
+        StorageError
+            If nothing can be written any more.
+        SisegError
+            If no format can hold it.
         """
         result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
-        tried = [_add(writer, result) for writer in self._writers]
-        refused = [problem for problem in tried if problem is not None]
-        if refused and len(refused) == len(self._writers):
-            return refused[0]
-        self._lacking += refused
+        entries: dict[str, str] = {}
+        refused: list[SisegError] = []
+        for name, writer in self._writers.items():
+            entry = _write(writer, result)
+            if isinstance(entry, str):
+                entries[name] = entry
+            else:
+                refused.append(entry)
+        if refused and not entries:
+            raise refused[0]
+        lacking = [str(error) for error in refused]
+        drawn: Future[Problem | None] | None = None
         if self._overlays and isinstance(sample, Sample):
-            self._overlays.add(sample, segmentation)
+            drawn = self._overlays.add(sample, segmentation)
         elif self._overlays:
             sentence = f"{sample.pair.image} is converted, but too large for a picture of it; leave --overlay out."
-            self._lacking.append(Problem(sample.pair.image, sentence))
-        return None
+            lacking.append(sentence)
+        kept = {name: entry for name, entry in entries.items() if entry}
+        return Written(self.files(result.stem), kept, lacking, drawn)
 
     @stage("encode")
-    def close(self) -> tuple[list[Path], list[Problem]]:
-        """Finish all outputs; return the files and folders written, and what went wrong on the way."""
-        problems = self._overlays.finish() if self._overlays else []
-        for writer in self._writers:
+    def close(self, journal: Journal) -> list[Path]:
+        """Write the files of the whole run from its journal; return the files and folders written.
+
+        They are there already if the journal keeps no entries any more. The journal is told of images that a format
+        could not take after all.
+        """
+        refused: list[tuple[int, str]] = []
+        for name, writer in self._writers.items() if journal.keeps_entries else ():
+            for number, entry in journal.entries(name):
+                refused += [(number, sentence) for sentence in _append(writer, entry)]
             writer.close()
             for path in writer.paths:
                 if not path.suffix:  # a folder, empty where a format could not hold any image
                     with output_errors(path):
                         path.mkdir(parents=True, exist_ok=True)
-        return self._paths, problems + self._lacking
+        if journal.keeps_entries:
+            journal.lack(refused, failed=len(self._writers) == 1)
+        return self.paths
 
     @property
-    def _paths(self) -> list[Path]:
-        overlays = [self._overlays.folder] if self._overlays else []
-        return [path for writer in self._writers for path in writer.paths] + overlays
+    def untouched(self) -> bool:
+        """Whether nothing is there of what is written."""
+        return not any(map(_is_filled, self.paths))
 
     def abort(self) -> None:
         """Take back what is not finished."""
-        if self._overlays:
-            self._overlays.abort()
-        for writer in self._writers:
+        for writer in self._writers.values():
             writer.abort()
-        if self._made:
-            with suppress(OSError):  # not there, or not empty
-                self._out.rmdir()
 
 
-def _add(writer: Writer, result: ImageResult) -> Problem | None:
+def _write(writer: Writer, result: ImageResult) -> str | SisegError:
+    """Return the entry of an image, or why the format cannot hold it."""
     try:
-        writer.add(result)
+        entry = writer.write(result)
+        entry.encode("utf-8")
+    except StorageError:
+        raise
     except SisegError as error:
-        return Problem(result.image, str(error))
-    return None
+        return error
+    except UnicodeEncodeError:
+        sentence = f"{result.image} has a name that is no UTF-8; rename it."
+        return OutputError(sentence.encode("utf-8", "backslashreplace").decode("utf-8"))
+    return entry
+
+
+def _append(writer: Writer, entry: str) -> list[str]:
+    """Append an entry, or tell why the file cannot hold it."""
+    try:
+        writer.append(entry)
+    except StorageError:
+        raise
+    except OutputError as error:
+        return [str(error)]
+    return []
 
 
 def _refuse_filled(targets: Sequence[Path]) -> None:
     for target in targets:
-        if target.is_file() or (target.is_dir() and next(target.iterdir(), None)):
+        if _is_filled(target):
             raise OutputError(f"{target} exists already; choose another folder with --out, or pass --overwrite.")
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() or any(inside.is_file() for inside in path.rglob("*"))

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 RECORD = "shard.json"
 """Name of a shard's record in its output folder."""
 
-_NO_SETTINGS = {"root", "images", "masks", "out", "overwrite", "workers", "device", "shard", "engine", "ray_address"}
+_NO_SETTINGS = {
+    *("root", "images", "masks", "out", "overwrite", "resume", "workers", "timeout", "device", "shard", "engine"),
+    "ray_address",
+}
 """Options that may differ from shard to shard."""
 
 
@@ -76,6 +79,13 @@ class Shard:
         units = -(-total // unit)
         first, end = ((number * units // self.of) * unit for number in (self.number - 1, self.number))
         return slice(first, min(end, total))
+
+
+def shared_settings(options: ConvertOptions) -> dict[str, Any]:
+    """Return the version, and the options that have to be the same in all shards, as plain data."""
+    settings = {name: value for name, value in asdict(options).items() if name not in _NO_SETTINGS}
+    plain: dict[str, Any] = json.loads(json.dumps({"version": __version__, **settings}, default=str))
+    return plain
 
 
 def take_part(layout: Layout, shard: Shard, unit: int) -> Layout:
@@ -132,11 +142,10 @@ class ShardRecord:
             If there is a record already and it may not be overwritten.
         """
         path = options.output / RECORD
-        refuse_existing(path, overwrite=options.overwrite)
-        path.unlink(missing_ok=True)
-        settings = {name: value for name, value in asdict(options).items() if name not in _NO_SETTINGS}
-        plain: dict[str, Any] = json.loads(json.dumps({"version": __version__, **settings}, default=str))
-        return cls(shard, _digest(pair.stem for pair in layout.pairs), plain)
+        refuse_existing(path, overwrite=options.overwrite or options.resume)
+        if not options.resume:
+            path.unlink(missing_ok=True)
+        return cls(shard, _digest(pair.stem for pair in layout.pairs), shared_settings(options))
 
     def finish(self, summary: Summary, out: Path) -> None:
         """Write the record into the output folder; the last thing that a shard does.

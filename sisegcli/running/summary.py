@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Problem
-from sisegcli.instances import Segmentation
+from sisegcli.running.journal import Row
 
 INTERRUPTED = 130
 """Exit code of a program that ended on Ctrl-C (128 + SIGINT)."""
@@ -27,6 +28,8 @@ class Summary:
         The method's name.
     found, converted : int
         Pairs of image and mask, and how many of them were converted.
+    resumed : int
+        How many of these had been converted before this run went on with another.
     instances : Counter
         Number of instances by name of category.
     removed, removed_pixels : int
@@ -49,6 +52,7 @@ class Summary:
     method: str
     found: int
     converted: int = 0
+    resumed: int = 0
     instances: Counter[str] = field(default_factory=Counter)
     removed: int = 0
     removed_pixels: int = 0
@@ -59,12 +63,20 @@ class Summary:
     stages: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
 
-    def count(self, segmentation: Segmentation, categories: Categories) -> None:
+    def recount(self, rows: Iterable[Row], categories: Categories) -> None:
+        """Count what is converted anew."""
+        self.converted = self.removed = self.removed_pixels = 0
+        self.instances.clear()
+        for row in rows:
+            self.count(row, categories)
+
+    def count(self, row: Row, categories: Categories) -> None:
         """Count one converted image."""
         self.converted += 1
-        self.instances.update(categories.name(instance.category) for instance in segmentation.instances)
-        self.removed += segmentation.removed
-        self.removed_pixels += segmentation.removed_pixels
+        for category, number in row.instances.items():
+            self.instances[categories.name(category)] += number
+        self.removed += row.removed
+        self.removed_pixels += row.removed_pixels
 
     @property
     def skipped(self) -> int:
@@ -74,7 +86,7 @@ class Summary:
     @property
     def images_per_second(self) -> float:
         """Speed over the whole run."""
-        return self.converted / self.seconds if self.seconds > 0 else 0.0
+        return (self.converted - self.resumed) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def exit_code(self) -> int:
@@ -88,7 +100,12 @@ class Summary:
         return {
             "layout": self.layout,
             "method": self.method,
-            "images": {"found": self.found, "converted": self.converted, "skipped": self.skipped},
+            "images": {
+                "found": self.found,
+                "converted": self.converted,
+                "skipped": self.skipped,
+                **({"resumed": self.resumed} if self.resumed else {}),
+            },
             "instances": {"total": self.instances.total(), "by_category": dict(self.instances.most_common())},
             "removed": {"instances": self.removed, "pixels": self.removed_pixels},
             "seconds": round(self.seconds, 3),

@@ -98,6 +98,8 @@ class Trainer:
         self.step, self.following, self.elapsed = 0, 0, 0.0
         self.means: dict[str, float] = {}
         self.field_sum, self.field_count = torch.zeros(2, dtype=torch.float64), 0.0
+        self.saved: int | None = None
+        """Step of the weights on disk."""
 
     # -- going on ---------------------------------------------------------------------------------------------------
 
@@ -114,6 +116,7 @@ class Trainer:
             self.average.updates, self.step, self.elapsed = state["updates"], state["step"], state["elapsed"]
             self.field_sum, self.field_count = state["field_sum"], state["field_count"]
             self.following, self.means = state["following"], state["means"]
+            self.saved = self.step
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} does not fit this run; start a new one with --overwrite.") from error
 
@@ -135,6 +138,7 @@ class Trainer:
         }
         save_state(out / "last.pt", state)
         save_checkpoint(out / "weights.safetensors", self.average.network, self.tuned_config(), notes=self.notes())
+        self.saved = self.step
 
     def notes(self) -> dict[str, str]:
         """Metadata for people: recipe, seed, steps."""
@@ -205,16 +209,23 @@ class Trainer:
         loss = torch.stack(list(terms.values())).sum()
         told = self.processes.sum(torch.stack([loss, *terms.values()]).detach())
         if not bool(torch.isfinite(told[0])):
-            weights = self.options.out / "weights.safetensors"
-            way = f"go on from {weights} by --start, with" if weights.exists() else "start again with"
-            raise SisegError(f"The loss is no longer a number at step {self.step}; {way} a smaller --lr.")
+            raise self._diverged("loss")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.processes.sum_gradients(list(self.network.parameters()))
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        if not bool(torch.isfinite(norm)):  # before it reaches the weights
+            raise self._diverged("gradient of the loss")
         self.optimizer.step()
         self.average.update(self.network)
         return dict(zip(("loss", *terms), told.tolist(), strict=True))
+
+    def _diverged(self, what: str) -> SisegError:
+        weights = self.options.out / "weights.safetensors"
+        way = "start again"
+        if self.saved is not None:
+            way = f"go on from {weights}, the last good weights, of step {self.saved}, by --start,"
+        return SisegError(f"The {what} is no longer a number at step {self.step}; {way} with a smaller --lr.")
 
     def _learn_fields(self, batch: Batch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):

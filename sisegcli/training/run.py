@@ -16,7 +16,7 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import find_pairs
 from sisegcli.devices import pick_device
-from sisegcli.errors import LayoutError, OptionError, OutputError
+from sisegcli.errors import LayoutError, OptionError, OutputError, SisegError
 from sisegcli.network.checkpoint import save_checkpoint
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.training.listener import TrainListener
@@ -26,6 +26,7 @@ from sisegcli.training.options import RECIPES, Recipe, TrainOptions
 from sisegcli.training.processes import Processes
 from sisegcli.training.samples import SampleMaker
 from sisegcli.training.starting import first_network
+from sisegcli.training.state import trim_log
 from sisegcli.training.validation import Validation
 
 LOG_EVERY = 50
@@ -129,6 +130,7 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
     interrupted, best = False, _best_so_far(out) if options.resume else None
     with ExitStack() as stack:
         place = out / "log.jsonl" if processes.first else Path(os.devnull)
+        measured = trim_log(place, trainer.step) if options.resume and processes.first else True
         log = stack.enter_context(place.open("a" if options.resume else "w", encoding="utf-8"))
         board = _tensorboard(out, stack) if options.tensorboard and processes.first else None
 
@@ -162,6 +164,8 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
                 trainer.save()
 
         noted = trainer.step
+        if not measured and trainer.step and trainer.step % options.val_every == 0:
+            validate()  # the run was killed just before
         try:
             # Ctrl-C waits for the end of a step: half of one could not be continued exactly.
             with Interrupts() as interrupts:
@@ -178,6 +182,13 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
             interrupted = True
+        except RuntimeError as error:
+            # torch notices it in the middle of whatever is being done, so this step cannot be saved.
+            if "DataLoader worker" not in str(error):
+                raise
+            way = "start again" if trainer.saved is None else f"go on from step {trainer.saved} with --resume,"
+            what = "A process that prepares crops was killed, as happens where memory runs out"
+            raise SisegError(f"{what}; {way} and fewer --workers.") from error
         save()
         if trainer.step > noted:
             note({"step": trainer.step, "seconds": trainer.elapsed, **trainer.means})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sisegcli.errors import CheckpointError
+from sisegcli.errors import CheckpointError, OutputError
+from sisegcli.formats.files import flush_to_disk, output_errors, replacing
 from sisegcli.network.model import SisegNetwork
 
 
@@ -36,8 +38,40 @@ class Average:
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a run's state in one step; tensors, numbers and strings only, so that it loads without pickle's risks."""
     temporary = path.with_name(path.name + ".partial")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    try:
+        with output_errors(path):
+            torch.save(state, temporary)
+            flush_to_disk(temporary)
+            temporary.replace(path)
+    except RuntimeError as error:  # so torch says that a disk is full
+        if not any(word in str(error) for word in ("PytorchStreamWriter", "inline_container")):
+            raise
+        reason = str(error).splitlines()[0]
+        raise OutputError(f"{path} cannot be written ({reason}); make room, and go on with --resume.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def trim_log(path: Path, step: int) -> bool:
+    """Remove the lines of later steps, and half a line, from the log of a run that was killed.
+
+    Returns
+    -------
+    bool
+        Whether the step itself was measured on the validation set.
+    """
+    lines, measured = [], False
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if record["step"] <= step:
+            lines.append(line + "\n")
+            measured = record["step"] == step and ("val_ap" in record or measured)
+    with replacing(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+    return measured
 
 
 def read_state(path: Path) -> dict[str, Any]:
