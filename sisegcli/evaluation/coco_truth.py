@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from sisegcli.data.texts import read_text
 from sisegcli.errors import InputError
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
 from sisegcli.formats.coco import read_coco
@@ -50,13 +51,14 @@ def file_stem(name: str) -> str:
     >>> file_stem("street/0001.front.jpg")
     'street/0001.front'
     """
-    return str(PurePosixPath(name).with_suffix("")) if name else ""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.name else ""
 
 
 def _split_stems(split: Path, path: Path | str, truth: GroundTruth) -> list[str]:
     try:
-        names = split.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        names = read_text(split).split("\n")
+    except (OSError, ValueError) as error:
         raise InputError(f"{split} cannot be read; for a COCO file, --split names a text file of images.") from error
     stems = []
     for name in dict.fromkeys(line.strip() for line in names if line.strip()):

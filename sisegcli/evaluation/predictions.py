@@ -118,7 +118,7 @@ def _read_table(path: Path) -> dict[str, dict[int, tuple[int, float]]]:
             for row in csv.DictReader(file):
                 entry = int(row["category_id"]), float(row["score"])
                 found.setdefault(row["stem"], {})[int(row["instance"])] = entry
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(
             f"{path} cannot be read ({error}); it needs the columns stem, instance, category_id and score."
         ) from error
