@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sisegcli.data.images import wide_to_bytes
+from sisegcli.data.images import refuse_devices, wide_to_bytes
 from sisegcli.errors import ImageError
 
 INSTALL = "pip install 'sisegcli[large]'"
@@ -58,6 +58,7 @@ class TiffSource:
             raise ImageError(f"{path} is a large TIFF, which is read by tifffile; {INSTALL}.") from error
         self._path = path
         with _clear(path):
+            refuse_devices(path)
             self._file: Any = tifffile.TiffFile(path)
         try:
             with _clear(path):
