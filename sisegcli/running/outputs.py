@@ -80,6 +80,9 @@ class Outputs:
 
         A format that cannot hold it does not keep it from the others; `close` tells of that.
         """
+        if not _encodes(sample.pair.stem):
+            shown = str(sample.pair.image).encode("utf-8", "backslashreplace").decode()
+            return Problem(Path(shown), f"{shown} has a name that is not UTF-8, which no output can hold; rename it.")
         result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
         tried = [_add(writer, result) for writer in self._writers]
         refused = [problem for problem in tried if problem is not None]
@@ -127,6 +130,14 @@ def _add(writer: Writer, result: ImageResult) -> Problem | None:
     except SisegError as error:
         return Problem(result.image, str(error))
     return None
+
+
+def _encodes(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_filled(targets: Sequence[Path]) -> None:
