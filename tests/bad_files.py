@@ -287,6 +287,15 @@ def evaluations() -> Iterator[Case]:
         "gt-empty-folder": ["evaluate", ".", "--gt", "."],
     }.items():
         yield Case(what, lambda folder, arguments=arguments: arguments, "refused", arguments[-1])
+    yield Case("truth-too-large", _evaluate(fine, fine, "--max-bytes", "100"), "refused", "gt.json")
+    yield Case("predictions-too-large", _evaluate(fine, f"{fine:9999}", "--max-bytes", "999"), "refused", "found.json")
+    yield Case("predictions-just-so", _evaluate(fine, fine, "--max-bytes", str(len(fine))), "told")
+
+    def endless(folder: Path) -> list[str]:
+        put(folder / "gt.json", fine)
+        return ["evaluate", "/dev/zero", "--gt", "gt.json"]
+
+    yield Case("predictions-zeros", endless, "refused", "/dev/zero")
     yield from _label_files()
 
 

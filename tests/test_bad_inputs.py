@@ -1,17 +1,19 @@
 """Every bad input gives one sentence that names the file and a defined exit code, and leaves nothing but the output."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from bad_inputs import cases
+from bad_inputs import CODES, cases
 from typer.testing import CliRunner
 
 from sisegcli.cli import app
 
 CASES = cases()
-CODES = {"converted": 0, "told": 0, "listed": 1, "nothing": 1, "refused": 1, "usage": 2}
 
 
 def files_of(folder):
@@ -49,6 +51,17 @@ def test_bad_input(case, tmp_path, monkeypatch):
         names = {image["file_name"] for image in json.loads((out / "instances.json").read_text())["images"]}
         assert any(Path(name).stem in ("good", "a", "ADE_train_00000001") for name in names)
         assert ("bad.png" in names) is False or case.come == "converted"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory work on Linux alone")
+def test_bombs_need_little_memory():
+    words = ["bomb", "zeros", "billion", "nested", "polygon", "size", "long-number", "tar-"]
+    script = Path(__file__).with_name("bad_inputs.py")
+    command = [sys.executable, str(script), *words]
+    # Each thread of a library takes its part of the memory that is allowed, used or not.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_there_are_enough():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
 MAX_TEXT = 2**26
 """Largest list, table or piece of metadata that is read, in bytes: 64 MiB."""
-MAX_JSON = 2**31
-"""Largest JSON file of annotations that is read, in bytes: 2 GiB."""
+MAX_JSON = 2**30
+"""Largest JSON file of annotations that is read by default, in bytes: 1 GiB; Python takes up to ten times as much."""
 
 _BLOCK = 2**20
 
@@ -22,14 +23,19 @@ def read_text(path: Path, encoding: str = "utf-8-sig", *, limit: int = MAX_TEXT)
     OSError
         If it cannot be read.
     ValueError
-        If it is larger (a device has no end), or not in this encoding.
+        If it is larger, a device (which has no end), or not in this encoding.
     """
+    known = path.stat()
+    if stat.S_ISCHR(known.st_mode) or stat.S_ISBLK(known.st_mode):
+        raise ValueError("it is a device")
+    if known.st_size > limit:
+        raise ValueError(f"it has {known.st_size:,} bytes, more than the {limit:,} allowed")
     content = bytearray()
     with path.open("rb", buffering=0) as file:
         while block := file.read(min(_BLOCK, limit + 1 - len(content))):
             content += block
             if len(content) > limit:
-                raise ValueError(f"it has more than the {limit:,} bytes allowed")
+                raise ValueError(f"it has more bytes than the {limit:,} allowed")
     # New lines as Python's own text files have them.
     return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 

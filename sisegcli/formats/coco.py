@@ -127,22 +127,35 @@ class CocoFile:
     is_results: bool = False
 
 
-def read_coco(path: Path | str) -> CocoFile:
+def read_coco(path: Path | str, max_bytes: int = MAX_JSON) -> CocoFile:
     """Read a COCO data set with instances (ground truth, or our own output), or a COCO results file.
 
     Polygons and uncompressed run-length codes become run-length masks; annotations with an empty segmentation are left
     out.
 
+    Parameters
+    ----------
+    path : Path
+        The JSON file.
+    max_bytes : int
+        A larger file is refused rather than read.
+
     Raises
     ------
     InputError
-        If the file cannot be read, is not COCO's JSON, or holds an annotation that makes no sense.
+        If the file cannot be read, is too large, is not COCO's JSON, or holds an annotation that makes no sense.
     """
     path = Path(path)
     try:
-        content = parse_json(read_text(path, "utf-8", limit=MAX_JSON))
+        text = read_text(path, "utf-8", limit=max_bytes)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not JSON ({error}); give a COCO file of instances.") from error
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read ({error}); see --max-bytes, or give another file.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
+    try:
+        content = parse_json(text)
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); give a COCO file of instances.") from error
     is_results = isinstance(content, list)
