@@ -146,7 +146,10 @@ def contents(draw: Any, reader: Reader) -> bytes:
     """Draw random bytes, or a good file with some places changed, cut out or filled in."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=300))
-    content = bytearray(draw(st.sampled_from(reader.good)))
+    whole = draw(st.sampled_from(reader.good))
+    if whole[:1] in (b"{", b"[") and draw(st.booleans()):
+        return json.dumps(_changed(draw, json.loads(whole))).encode()
+    content = bytearray(whole)
     for _ in range(draw(st.sampled_from((1, 1, 1, 2, 4)))):
         place = draw(st.integers(0, len(content)))
         # Headers, in which most of the meaning is, are hit as often as all the rest.
@@ -163,6 +166,23 @@ def contents(draw: Any, reader: Reader) -> bytes:
             case "end":
                 del content[place:]
     return bytes(content)
+
+
+def _changed(draw: Any, value: Any) -> Any:
+    """Return JSON with one of its values replaced by another kind of value, or taken out."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)):
+        key = draw(st.sampled_from(sorted(value)))
+        if draw(st.integers(0, 9)) == 0:
+            return {name: one for name, one in value.items() if name != key}
+        return {**value, key: _changed(draw, value[key])}
+    if isinstance(value, list) and value and draw(st.integers(0, 4)):
+        place = draw(st.integers(0, len(value) - 1))
+        return [*value[:place], _changed(draw, value[place]), *value[place + draw(st.integers(0, 1)) :]]
+    numbers = st.one_of(st.integers(-9, 99), st.integers(), st.floats(), st.sampled_from((2**31, 2**32, 2**63, 10**30)))
+    leaves = st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=9), st.sampled_from(("/", "..", "\ud800")))
+    return draw(
+        st.one_of(leaves, st.lists(leaves, max_size=8), st.dictionaries(st.text(max_size=3), leaves, max_size=3))
+    )
 
 
 def feed(reader: Reader, content: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sisegcli.data.layouts import Pair, Problem
 from sisegcli.data.masks import MaskReader
-from sisegcli.data.rasters import Blank, open_image, open_mask, raster_size
+from sisegcli.data.rasters import TIFF, Blank, open_image, open_mask, raster_size
 from sisegcli.errors import ImageError, OptionError, SisegError
 from sisegcli.instances import Segmentation
 from sisegcli.methods import Method, needs_images, tiling_of
@@ -87,7 +87,8 @@ class Tiler:
                         f"{pair.image} has {height} x {width} pixels, more than the {options.max_pixels:,} allowed; "
                         "raise --max-pixels if that is meant."
                     )
-                check_sizes(pair, sample.size, raster_size(pair.mask)[0])  # before anything is decoded
+                if pair.mask.suffix.lower() not in TIFF:  # which are read piece by piece; others are decoded at once
+                    check_sizes(pair, sample.size, raster_size(pair.mask)[0])
                 mask = stack.enter_context(open_mask(pair.mask, self._masks, folder))
                 image = stack.enter_context(open_image(pair.image, folder)) if self._looks else Blank(sample.size)
                 check_sizes(pair, image.size, mask.size)
