@@ -122,6 +122,16 @@ def convert(
             rich_help_panel=RUNNING,
         ),
     ] = "auto",
+    max_pixels: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Refuse larger images and masks, by what their header says; the default is 2 to the 30th.",
+            show_default=False,
+            rich_help_panel=RUNNING,
+        ),
+    ] = 2**30,
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="Images that the network sees at once.", rich_help_panel=RUNNING)
     ] = 8,
@@ -197,6 +207,7 @@ def convert(
         min_score=min_score,
         device=device,
         tile=tile_size(tile),
+        max_pixels=max_pixels,
         batch_size=batch_size,
         profile=profile,
         shard=None if shard is None else Shard.parse(shard),

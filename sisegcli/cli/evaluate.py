@@ -49,6 +49,16 @@ def evaluate(
             rich_help_panel=INPUT,
         ),
     ] = None,
+    max_bytes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Refuse larger COCO files, which are read whole; the default is 1 GiB.",
+            show_default=False,
+            rich_help_panel=INPUT,
+        ),
+    ] = 2**30,
     per_category: Annotated[
         bool, typer.Option("--per-category", help="Print a line for each category too.", rich_help_panel=OUTPUT)
     ] = False,
@@ -73,8 +83,8 @@ def evaluate(
 
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-    truth = load_truth(gt, split)
-    found = load_predictions(predictions, truth)
+    truth = load_truth(gt, split, max_bytes)
+    found = load_predictions(predictions, truth, max_bytes)
     report = run(found.images, truth, categories=found.categories, notes=found.notes)
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
     if out is not None:

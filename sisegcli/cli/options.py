@@ -9,6 +9,8 @@ import typer
 
 INPUT, OUTPUT, METHOD, RUNNING = "Input", "Output", "Method", "Running"
 
+_DIGITS = 10
+
 INTERRUPTED = 130
 """Exit code of a program that ended on Ctrl-C (128 + SIGINT)."""
 
@@ -75,7 +77,7 @@ def mask_value(option: str, text: str) -> int | Literal["auto"] | None:
         return "auto"
     if text.lower() == "none":
         return None
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _DIGITS:
         raise typer.BadParameter(f"{text!r} is neither a whole number nor none nor auto.", param_hint=f"'{option}'")
     return int(text)
 
@@ -86,4 +88,4 @@ def tile_size(text: str) -> int | str:
     >>> tile_size("1024"), tile_size("auto")
     (1024, 'auto')
     """
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else text

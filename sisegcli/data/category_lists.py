@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from sisegcli.categories import Categories, Category
+from sisegcli.data.texts import parse_json, read_text
 from sisegcli.errors import CategoryError
 
 LISTS = {
@@ -43,6 +45,10 @@ BUILTIN = tuple(LISTS)
 COLUMNS = ("id", "name", "isthing", "supercategory")
 """Columns of a list as CSV; the last two may be missing."""
 
+MAX_ID = 2**31 - 1
+"""Largest id, as masks hold ids of 32 bits."""
+
+_IDS = f"ids are whole numbers from 0 to {MAX_ID}"
 _NOT_CATEGORIES = {"__ignore__", "_background_", "__background__", "background"}
 _TRUTH = {"1": True, "true": True, "yes": True, "": True, "0": False, "false": False, "no": False}
 
@@ -76,10 +82,10 @@ def load_categories(spec: str | Path) -> Categories:
         return _from_csv((resources.files("sisegcli.data") / "lists" / source).read_text("utf-8"), source)
     path = Path(spec)
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError as error:
         raise CategoryError(f"{spec} is neither a file nor one of the lists {', '.join(BUILTIN)}.") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise CategoryError(f"{path} cannot be read as UTF-8 text ({error}); give a list of category names.") from error
     first = text.lstrip()[:200].lower()
     if path.suffix.lower() == ".json" or first.startswith(("{", "[")):
@@ -103,15 +109,15 @@ def _from_names(text: str, path: Path) -> Categories:
 
 def _from_csv(text: str, path: Path | str) -> Categories:
     rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
+    rows.fieldnames = [name.strip().lower() for name in _header(rows, path)]
     if not {"id", "name"} <= set(rows.fieldnames):
         raise CategoryError(f"{path}, line 1 does not name the columns; it must be a header such as id,name,isthing.")
     found = []
-    for row in rows:
+    for row in _read(rows, path):
         where = f"line {rows.line_num}"
         values = {key: (value or "").strip() for key, value in row.items() if key is not None}
-        if not values["id"].isascii() or not values["id"].isdigit():
-            raise CategoryError(f"{path}, {where} has the id {values['id']!r}; ids are whole numbers from 0.")
+        if not _is_id(values["id"]):
+            raise CategoryError(f"{path}, {where} has the id {values['id'][:40]!r}; {_IDS}.")
         isthing = _TRUTH.get(values.get("isthing", "").lower())
         if isthing is None or None in row:
             raise CategoryError(f"{path}, {where} is not as the header says; isthing is 0, 1, true or false.")
@@ -119,16 +125,40 @@ def _from_csv(text: str, path: Path | str) -> Categories:
     return _collect(found, path)
 
 
+def _header(rows: csv.DictReader[str], path: Path | str) -> Sequence[str]:
+    with _csv_errors(path):
+        return rows.fieldnames or []
+
+
+def _read(rows: csv.DictReader[str], path: Path | str) -> Iterator[dict[str, Any]]:
+    with _csv_errors(path):
+        yield from rows
+
+
+@contextmanager
+def _csv_errors(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except csv.Error as error:
+        raise CategoryError(f"{path} is not CSV ({error}); it must have lines such as id,name,isthing.") from error
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID)) and int(text) <= MAX_ID
+
+
 def _from_json(text: str, path: Path) -> Categories:
     try:
-        content: Any = json.loads(text)
+        content: Any = parse_json(text)
     except json.JSONDecodeError as error:
         raise CategoryError(
             f"{path}, line {error.lineno} is not JSON ({error.msg}); give COCO's categories."
         ) from error
+    except ValueError as error:
+        raise CategoryError(f"{path} is not JSON as it should be ({error}); give COCO's categories.") from error
     if isinstance(content, dict) and "id2label" in content:  # Hugging Face's config.json
         content = content["id2label"]
-    if isinstance(content, dict) and content and all(key.isascii() and key.isdigit() for key in content):
+    if isinstance(content, dict) and content and all(_is_id(key) for key in content):
         content = [{"id": int(key), "name": name} for key, name in content.items()]
     entries = content.get("categories") if isinstance(content, dict) else content
     if not isinstance(entries, list):
@@ -137,8 +167,8 @@ def _from_json(text: str, path: Path) -> Categories:
     for number, entry in enumerate(entries):
         where = f"categories[{number}]"
         category_id = entry.get("id") if isinstance(entry, dict) else None
-        if not isinstance(category_id, int) or isinstance(category_id, bool) or category_id < 0:
-            raise CategoryError(f"{path}, {where} has no id; ids are whole numbers from 0.")
+        if not isinstance(category_id, int) or isinstance(category_id, bool) or not 0 <= category_id <= MAX_ID:
+            raise CategoryError(f"{path}, {where} has no id; {_IDS}.")
         name = entry.get("name")
         isthing, above = bool(entry.get("isthing", True)), str(entry.get("supercategory") or "")
         found.append((where, Category(category_id, name if isinstance(name, str) else "", isthing, above)))
@@ -151,6 +181,8 @@ def _collect(found: Iterable[tuple[str, Category]], path: Path | str) -> Categor
     for where, category in found:
         if not category.name:
             raise CategoryError(f"{path}, {where} has no name; name every category.")
+        if not _encodes(category.name + category.supercategory):
+            raise CategoryError(f"{path}, {where} has a name with half a character (a lone surrogate); write it anew.")
         if category.id in places:
             raise CategoryError(
                 f"{path}, {where} has the id {category.id} again, after {places[category.id]}; give each id once."
@@ -160,3 +192,12 @@ def _collect(found: Iterable[tuple[str, Category]], path: Path | str) -> Categor
     if not categories:
         raise CategoryError(f"{path} names no categories; give at least one.")
     return Categories(categories)
+
+
+def _encodes(text: str) -> bool:
+    """Return whether UTF-8 can hold a text; JSON's escapes may name halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

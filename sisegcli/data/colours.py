@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sisegcli.data.texts import read_text
 from sisegcli.errors import CategoryError
 
 Colour = tuple[int, int, int]
@@ -55,15 +56,14 @@ def read_colour_table(path: Path) -> dict[Colour, int]:
     """
     way_out = "write lines id,red,green,blue with colours from 0 to 255"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [[cell.strip() for cell in row] for row in csv.reader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = [[cell.strip() for cell in row] for row in csv.reader(read_text(path).splitlines())]
+    except (OSError, ValueError, csv.Error) as error:
         raise CategoryError(f"{path} cannot be read as a colour table; {way_out}.") from error
     table: dict[Colour, int] = {}
     for number, row in enumerate(lines, start=1):
         if not any(row) or (number == 1 and not any(cell.isdecimal() for cell in row)):
             continue
-        if len(row) != 4 or not all(cell.isdecimal() for cell in row) or max(map(int, row[1:])) > 255:
+        if len(row) != 4 or not all(map(_is_number, row)) or max(map(int, row[1:])) > 255:
             raise CategoryError(f"{path}, line {number}: no colour; {way_out}.")
         value, red, green, blue = map(int, row)
         if (red, green, blue) in table:
@@ -72,3 +72,8 @@ def read_colour_table(path: Path) -> dict[Colour, int]:
     if not table:
         raise CategoryError(f"{path} names no colour; {way_out}.")
     return table
+
+
+def _is_number(cell: str) -> bool:
+    """Return whether a cell is a whole number of 32 bits."""
+    return cell.isdecimal() and len(cell) <= 10 and int(cell) < 2**31

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import stat
 import struct
 import threading
 import warnings
@@ -87,11 +88,13 @@ def opened(path: Path | str, max_pixels: int | None = MAX_PIXELS) -> Iterator[tu
     """
     path = Path(path)
     try:
+        refuse_devices(path)
         with path.open("rb") as file, _quiet_open(file) as image:
             width, height = image.size
             if max_pixels is not None and width * height > max_pixels:
+                way_out = "cut it into tiles" if max_pixels >= MAX_PIXELS else "raise --max-pixels"
                 raise ImageError(
-                    f"{path} has {height} x {width} pixels, more than the {max_pixels:,} allowed; cut it into tiles."
+                    f"{path} has {height} x {width} pixels, more than the {max_pixels:,} allowed; {way_out}."
                 )
             # Pillow turns a TIFF by itself as it decodes it. `PngImageFile.getexif` would decode the image.
             orientation = 1 if image.format == "TIFF" else _exif_orientation(image)
@@ -104,6 +107,13 @@ def opened(path: Path | str, max_pixels: int | None = MAX_PIXELS) -> Iterator[tu
     except _DAMAGE as error:
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
         raise ImageError(f"{path} cannot be read ({reason}); replace it with an intact copy, or remove it.") from error
+
+
+def refuse_devices(path: Path) -> None:
+    """Raise `ImageError` for a pipe, a socket or a device: reading one may wait for ever, or never end."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ImageError(f"{path} is a pipe or a device; put a file in its place, or remove it.")
 
 
 def upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:

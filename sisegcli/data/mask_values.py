@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sisegcli.data.images import MAX_PIXELS
 from sisegcli.data.masks import MaskReader
 
 AUTO: Literal["auto"] = "auto"
@@ -31,7 +32,11 @@ class MaskValues:
     encoded: bool = False
 
     def reader(
-        self, background: Value = AUTO, ignore: Value = AUTO, colours: Mapping[tuple[int, int, int], int] | None = None
+        self,
+        background: Value = AUTO,
+        ignore: Value = AUTO,
+        colours: Mapping[tuple[int, int, int], int] | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> MaskReader:
         """Return a reader of such masks.
 
@@ -41,10 +46,13 @@ class MaskValues:
             What a user wants instead; "auto" for what the data set has.
         colours : mapping of (red, green, blue) to int, optional
             A table of colours, which a user gave; it is used instead of a code.
+        max_pixels : int
+            Larger masks are refused; more than `sisegcli.data.images.MAX_PIXELS` are never read at once.
         """
         return MaskReader(
             self.background if background == AUTO else background,
             self.ignore if ignore == AUTO else ignore,
             colours,
+            min(max_pixels, MAX_PIXELS),
             encoded=self.encoded and colours is None,
         )

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sisegcli.data.images import wide_to_bytes
+from sisegcli.data.images import refuse_devices, wide_to_bytes
 from sisegcli.errors import ImageError
 
 INSTALL = "pip install 'sisegcli[large]'"
+
+MAX_PIECE = 2**29
+"""Largest strip or tile that is decoded, in pixels."""
 
 _ORIENTATION = 274  # tag
 _JPEG = (6, 7, 34892, 33007)  # compressions
@@ -58,6 +61,7 @@ class TiffSource:
             raise ImageError(f"{path} is a large TIFF, which is read by tifffile; {INSTALL}.") from error
         self._path = path
         with _clear(path):
+            refuse_devices(path)
             self._file: Any = tifffile.TiffFile(path)
         try:
             with _clear(path):
@@ -79,6 +83,12 @@ class TiffSource:
             raise ImageError(f"{self._path} has the dimensions {axes} {shape}; save one image, grey or RGB.")
         if planes not in (1, 3) or (colours and colours[0] not in (1, 2, 3, 4)):
             raise ImageError(f"{self._path} has {(*colours, planes)[0]} channels; save one image, grey or RGB.")
+        piece = self._piece()
+        if piece[0] * piece[1] > MAX_PIECE and not self._key.is_memmappable:
+            raise ImageError(
+                f"{self._path} is stored in pieces of {piece[0]} x {piece[1]} pixels, more than the {MAX_PIECE:,} "
+                "allowed; save it in smaller tiles."
+            )
         orientation = self._key.tags.valueof(_ORIENTATION, 1)
         if orientation != 1:
             raise ImageError(f"{self._path} is stored turned (orientation {orientation}); save it upright.")
@@ -112,6 +122,12 @@ class TiffSource:
         """Let go of the file."""
         self._file.close()
 
+    def _piece(self) -> tuple[int, int]:
+        """Return the height and width of the strips or tiles."""
+        key = self._key
+        _, _, height, width, _ = key.shaped
+        return (key.tilelength, key.tilewidth) if key.is_tiled else (min(key.rowsperstrip, height), width)
+
     def _page(self, page: Any, top: int, bottom: int) -> NDArray[Any]:
         """Return rows of a page as (separate samples, rows, W, samples in a pixel)."""
         key = self._key
@@ -123,7 +139,7 @@ class TiffSource:
             pixels = np.memmap(self._path, kind, "r", page.dataoffsets[0], shape)[:, top:bottom]
             return pixels.astype(key.dtype)
         out = np.zeros((separate, bottom - top, width, contiguous), key.dtype)
-        long, wide = (key.tilelength, key.tilewidth) if key.is_tiled else (min(key.rowsperstrip, height), width)
+        long, wide = self._piece()
         across, down = -(-width // wide), -(-height // long)
         for plane in range(separate):
             for y in range(top // long, -(-bottom // long)):

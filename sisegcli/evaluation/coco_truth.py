@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from sisegcli.data.texts import MAX_JSON, read_text
 from sisegcli.errors import InputError
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
 from sisegcli.formats.coco import read_coco
 
 
-def load_coco_truth(path: Path | str, split: Path | str | None = None) -> GroundTruth:
+def load_coco_truth(path: Path | str, split: Path | str | None = None, max_bytes: int = MAX_JSON) -> GroundTruth:
     """Read the instances of a COCO file.
 
     Parameters
@@ -18,13 +19,15 @@ def load_coco_truth(path: Path | str, split: Path | str | None = None) -> Ground
         The JSON file. Annotations with ``iscrowd`` become crowds; the areas that the file states decide what is small.
     split : path, optional
         A text file of image names, one a line, with or without suffix: only these are kept.
+    max_bytes : int
+        A larger JSON file is refused.
 
     Raises
     ------
     InputError
         If the file is no COCO file of instances or names two images alike, or the split names an image it lacks.
     """
-    coco = read_coco(path)
+    coco = read_coco(path, max_bytes)
     if coco.is_results:
         raise InputError(f"{path} is a list of COCO results; the ground truth must be a file with images.")
     images: dict[str, TruthImage] = {}
@@ -50,13 +53,14 @@ def file_stem(name: str) -> str:
     >>> file_stem("street/0001.front.jpg")
     'street/0001.front'
     """
-    return str(PurePosixPath(name).with_suffix("")) if name else ""
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.name else ""
 
 
 def _split_stems(split: Path, path: Path | str, truth: GroundTruth) -> list[str]:
     try:
-        names = split.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        names = read_text(split).split("\n")
+    except (OSError, ValueError) as error:
         raise InputError(f"{split} cannot be read; for a COCO file, --split names a text file of images.") from error
     stems = []
     for name in dict.fromkeys(line.strip() for line in names if line.strip()):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sisegcli.data.texts import MAX_JSON
 from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import load_coco_truth
 from sisegcli.evaluation.label_truth import load_voc_truth
 from sisegcli.evaluation.truth import GroundTruth
 
 
-def load_truth(path: Path | str, split: str | None = None) -> GroundTruth:
+def load_truth(path: Path | str, split: str | None = None, max_bytes: int = MAX_JSON) -> GroundTruth:
     """Read ground truth.
 
     Parameters
@@ -19,6 +20,8 @@ def load_truth(path: Path | str, split: str | None = None) -> GroundTruth:
         A COCO instances file, a VOC devkit folder, or a folder with ``instances/`` and ``masks/`` of label PNGs.
     split : str, optional
         For a VOC folder, a list in its ``ImageSets/Segmentation``; for a COCO file, a text file of image names.
+    max_bytes : int
+        A larger COCO file is refused.
 
     Raises
     ------
@@ -27,7 +30,7 @@ def load_truth(path: Path | str, split: str | None = None) -> GroundTruth:
     """
     path = Path(path)
     if path.is_file():
-        return load_coco_truth(path, split)
+        return load_coco_truth(path, split, max_bytes)
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give the ground truth as a VOC folder or a COCO file.")
     if (path / "instances").is_dir() and (path / "masks").is_dir():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sisegcli.categories import Categories
+from sisegcli.data.texts import MAX_JSON
 from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import file_stem
 from sisegcli.evaluation.truth import GroundTruth
@@ -35,7 +36,7 @@ class Predictions:
     notes: list[str] = field(default_factory=list)
 
 
-def load_predictions(path: Path | str, truth: GroundTruth | None = None) -> Predictions:
+def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_bytes: int = MAX_JSON) -> Predictions:
     """Read predictions.
 
     Parameters
@@ -46,6 +47,8 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None) -> Pred
         ``instances.json``.
     truth : GroundTruth, optional
         What a list of COCO results takes its images' names from.
+    max_bytes : int
+        A larger COCO file is refused.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None) -> Pred
                 "convert wrote, or a file of COCO results."
             )
         path = path / "instances.json"
-    coco = read_coco(path)
+    coco = read_coco(path, max_bytes)
     if coco.is_results:
         return _from_results(path, coco, truth)
     images: dict[str, list[Instance]] = {}
@@ -118,7 +121,7 @@ def _read_table(path: Path) -> dict[str, dict[int, tuple[int, float]]]:
             for row in csv.DictReader(file):
                 entry = int(row["category_id"]), float(row["score"])
                 found.setdefault(row["stem"], {})[int(row["instance"])] = entry
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(
             f"{path} cannot be read ({error}); it needs the columns stem, instance, category_id and score."
         ) from error

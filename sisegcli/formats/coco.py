@@ -7,12 +7,13 @@ to the categories.
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sisegcli.categories import Categories, Category
+from sisegcli.data.texts import MAX_JSON, parse_json, read_text
 from sisegcli.errors import InputError
 from sisegcli.formats.coco_stream import CocoStream, coco_box, coco_entry, coco_rle
 from sisegcli.formats.polygons import instance_polygons
@@ -127,22 +128,35 @@ class CocoFile:
     is_results: bool = False
 
 
-def read_coco(path: Path | str) -> CocoFile:
+def read_coco(path: Path | str, max_bytes: int = MAX_JSON) -> CocoFile:
     """Read a COCO data set with instances (ground truth, or our own output), or a COCO results file.
 
     Polygons and uncompressed run-length codes become run-length masks; annotations with an empty segmentation are left
     out.
 
+    Parameters
+    ----------
+    path : Path
+        The JSON file.
+    max_bytes : int
+        A larger file is refused rather than read.
+
     Raises
     ------
     InputError
-        If the file cannot be read, is not COCO's JSON, or holds an annotation that makes no sense.
+        If the file cannot be read, is too large, is not COCO's JSON, or holds an annotation that makes no sense.
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path, "utf-8", limit=max_bytes)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not JSON ({error}); give a COCO file of instances.") from error
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read ({error}); see --max-bytes, or give another file.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
+    try:
+        content = parse_json(text)
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); give a COCO file of instances.") from error
     is_results = isinstance(content, list)
@@ -163,7 +177,7 @@ def read_coco(path: Path | str) -> CocoFile:
     return coco
 
 
-_MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+_MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 """What foreign JSON raises where it is not as expected."""
 
 
@@ -179,6 +193,8 @@ def _header(content: dict[str, Any]) -> CocoFile:
         )
         for image in content["images"]
     }
+    if len(images) < len(content["images"]):
+        raise ValueError("two images have the same id")
     categories = Categories(
         Category(int(c["id"]), str(c["name"]), bool(c.get("isthing", 1)), str(c.get("supercategory") or ""))
         for c in content.get("categories", [])
@@ -202,6 +218,11 @@ def _append(coco: CocoFile, annotation: dict[str, Any]) -> None:
     if size != image.size:
         raise ValueError(f"its mask has the size {size}, its image {image.size}")
     score = float(annotation.get("score", 1.0))
-    instance = Instance.from_rle(rle["counts"], size, int(annotation["category_id"]), score)
+    category = int(annotation["category_id"])
+    if not 0 <= category < 2**31:
+        raise ValueError(f"the category id {str(category)[:20]} is not from 0 to {2**31 - 1}")
+    instance = Instance.from_rle(rle["counts"], size, category, score)
     area = float(annotation.get("area", instance.area))
+    if not (math.isfinite(score) and math.isfinite(area)):
+        raise ValueError("its score or its area is not a finite number")
     coco.annotations[image_id].append(CocoAnnotation(instance, area, bool(annotation.get("iscrowd", 0))))

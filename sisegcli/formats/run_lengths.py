@@ -7,12 +7,19 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+MAX_PIXELS = 2**32 - 1
+"""Largest mask, in pixels: pycocotools counts with 32 bits."""
+MAX_OUTLINE = 2**22
+"""Longest outline of an annotation's polygons, in pixels; pycocotools takes 80 bytes for each."""
+
 
 def image_size(height: Any, width: Any) -> tuple[int, int]:
     """Return a size as whole numbers; an image has at least one pixel."""
     size = (int(height), int(width))
-    if min(size) <= 0:
+    if min(size) <= 0 or size != (height, width):
         raise ValueError(f"an image of height {height} and width {width}")
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ValueError(f"an image of {size[0]} x {size[1]} pixels, more than the {MAX_PIXELS:,} allowed")
     return size
 
 
@@ -42,17 +49,24 @@ def run_lengths(segmentation: Any, size: tuple[int, int] | None) -> dict[str, An
         if size is None:
             raise ValueError("polygons in a results file come without the size of their image")
         height, width = size
+        outline = 0.0
         for polygon in segmentation:
             corners = np.asarray(polygon, float)
             if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2:
                 raise ValueError("a polygon needs at least three corners: x1, y1, x2, y2, …")
             if not (np.abs(corners) <= 2 * max(size)).all():
                 raise ValueError("a polygon lies far outside its image")
+            steps = np.abs(np.diff(corners.reshape(-1, 2), axis=0, append=corners[None, :2])).max(1)
+            outline += float(steps.sum())
+        if outline > MAX_OUTLINE:
+            raise ValueError(f"its polygons are {outline:,.0f} pixels long, more than the {MAX_OUTLINE:,} allowed")
         merged: dict[str, Any] = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
         return merged
     height, width = image_size(*segmentation["size"])
     counts = segmentation["counts"]
     runs = counts if isinstance(counts, list) else _decoded(counts.encode("ascii"))
+    if not all(isinstance(run, int) for run in runs):
+        raise ValueError("its run-length code has other things than whole numbers")
     if sum(runs) != height * width or min(runs) < 0:
         raise ValueError("its run-length code does not fill its image")
     if isinstance(counts, list):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from sisegcli.categories import Categories
 from sisegcli.data.colours import voc_palette
+from sisegcli.data.images import MAX_PIXELS, opened
 from sisegcli.errors import ImageError, OutputError
 from sisegcli.formats.files import below, refuse_existing, replacing
 from sisegcli.formats.records import ImageResult, Writer
@@ -148,12 +149,8 @@ def read_voc_instances(
 
 def _read_ids(path: Path | str, void: int) -> tuple[NDArray[np.integer[Any]], Bool]:
     """Return the numbers of a PNG and where they are void."""
-    try:
-        with Image.open(path) as picture:
-            mode, values = picture.mode, np.asarray(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "not an image"
-        raise ImageError(f"{path} cannot be read ({reason}); give an indexed PNG.") from error
+    with opened(path, MAX_PIXELS) as (picture, _):
+        mode, values = picture.mode, np.asarray(picture)
     if mode not in {"P", "L", "1"} and not mode.startswith("I"):
         raise ImageError(f"{path} has colours (mode {mode}) instead of numbers; give an indexed or grey PNG.")
     ids: NDArray[np.integer[Any]] = values.astype(np.int32)

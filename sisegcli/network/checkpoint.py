@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,11 @@ from sisegcli.network.resnet import ResNet
 from sisegcli.network.wholeness import Wholeness
 
 FORMAT = "sisegcli-1"
+
+# What a checkpoint may ask for: far more than is of use, and little enough for any machine.
+MAX_WIDTH = 1024
+MAX_LONG_SIDE = 2**15
+MAX_MAGNIFY = 16.0
 
 BACKBONES: dict[str, Callable[[], Backbone]] = {
     "efficientnet_lite0": EfficientNetLite,
@@ -152,9 +158,28 @@ def read_config(path: Path) -> NetworkConfig:
     try:
         fields: dict[str, Any] = json.loads(metadata["config"])
         fields["mean_displacement"] = tuple(fields.get("mean_displacement", (0.0, 0.0)))
-        return NetworkConfig(**fields)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        config = NetworkConfig(**fields)
+        _check(config)
+        return config
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} has a configuration that this version cannot read; update sisegcli.") from error
+
+
+def _check(config: NetworkConfig) -> None:
+    """Raise `TypeError` or `ValueError` for a configuration of which no network can be built, or only a vast one."""
+    flags = (config.guided, config.membership, config.edges, config.wholeness)
+    if type(config.backbone) is not str or not all(type(flag) is bool for flag in flags):
+        raise TypeError
+    for size, least, most in ((config.width, 1, MAX_WIDTH), (config.long_side, 0, MAX_LONG_SIDE)):
+        if type(size) is not int or not least <= size <= most:
+            raise ValueError
+    if type(config.magnify) not in (int, float) or not 0 < config.magnify <= MAX_MAGNIFY:
+        raise ValueError
+    vertical, horizontal = config.mean_displacement
+    if not (math.isfinite(vertical) and math.isfinite(horizontal)):
+        raise ValueError
+    if not all(math.isfinite(v) for v in dict(config.grouping).values() if not isinstance(v, str)):
+        raise ValueError
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[SisegNetwork, NetworkConfig]:

@@ -86,7 +86,7 @@ def convert(
         fetch = Fetching.of(Archives())
     categories = load_categories(options.categories) if options.categories else layout.categories or Categories()
     colours = read_colour_table(options.colours) if options.colours else None
-    masks = layout.values.reader(options.background, options.ignore, colours)
+    masks = layout.values.reader(options.background, options.ignore, colours, options.max_pixels)
     check_apart(options.output, layout)
     record = None
     if options.shard is not None:

@@ -11,6 +11,8 @@ from sisegcli.errors import OptionError
 from sisegcli.formats import FORMATS
 from sisegcli.running.shards import Shard
 
+MAX_PIXELS = 2**30
+"""Largest image or mask that is converted by default, in pixels, in tiles or not: 32,768 × 32,768."""
 LEAST_TILE = 64
 """Least side of a tile, in pixels."""
 
@@ -55,6 +57,8 @@ class ConvertOptions:
     tile : int or str
         ``auto``: images are tiled that are too large for one pass. ``off``: none is. A number: images are tiled that
         are larger along a side, in tiles of this side, in pixels.
+    max_pixels : int
+        Images and masks with more pixels are refused by what their header says.
     batch_size : int
         Images that the method gets at once.
     workers : int
@@ -97,6 +101,7 @@ class ConvertOptions:
     min_area: int = 0
     min_score: float = 0.0
     tile: int | str = "auto"
+    max_pixels: int = MAX_PIXELS
     batch_size: int = 8
     workers: int = field(default_factory=_few_threads)
     out: Path | None = None

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from sisegcli.data.layouts import Pair, Problem
 from sisegcli.data.masks import MaskReader
-from sisegcli.data.rasters import Blank, open_image, open_mask, raster_size
-from sisegcli.errors import OptionError, SisegError
+from sisegcli.data.rasters import TIFF, Blank, open_image, open_mask, raster_size
+from sisegcli.errors import ImageError, OptionError, SisegError
 from sisegcli.instances import Segmentation
 from sisegcli.methods import Method, needs_images, tiling_of
 from sisegcli.running.interrupts import Interrupts
@@ -81,6 +81,14 @@ class Tiler:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with ExitStack() as stack:
+                height, width = sample.size
+                if height * width > options.max_pixels:
+                    raise ImageError(
+                        f"{pair.image} has {height} x {width} pixels, more than the {options.max_pixels:,} allowed; "
+                        "raise --max-pixels if that is meant."
+                    )
+                if pair.mask.suffix.lower() not in TIFF:  # which are read piece by piece; others are decoded at once
+                    check_sizes(pair, sample.size, raster_size(pair.mask)[0])
                 mask = stack.enter_context(open_mask(pair.mask, self._masks, folder))
                 image = stack.enter_context(open_image(pair.image, folder)) if self._looks else Blank(sample.size)
                 check_sizes(pair, image.size, mask.size)

@@ -8,13 +8,13 @@ split.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sisegcli.data.layouts.records import Pair, Problem
+from sisegcli.data.layouts.records import Pair, Problem, leads_out
+from sisegcli.data.texts import parse_json, read_text
 from sisegcli.errors import LayoutError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -38,9 +38,14 @@ def metadata_pairs(base: Path) -> tuple[list[Pair], list[Problem]] | None:
     for metadata in (folder / name for folder in folders for name in METADATA):
         for image_name, mask_name in _rows(metadata):
             found = True
+            wrong = next((name for name in (image_name, mask_name) if leads_out(name)), None)
+            if wrong is not None:
+                sentence = f"{metadata} names {wrong[:99]!r}, which is no file below its folder; take it out."
+                problems.append(Problem(metadata, sentence))
+                continue
             image, mask = metadata.parent / image_name, metadata.parent / mask_name
             stem = (PurePosixPath(metadata.parent.relative_to(base)) / image_name).with_suffix("").as_posix()
-            absent = next((path for path in (image, mask) if not path.is_file()), None)
+            absent = next((path for path in (image, mask) if not _is_there(path)), None)
             if absent is not None:
                 problems.append(Problem(absent, f"{absent} is named in {metadata} but not there; add it."))
             elif stem in pairs:
@@ -51,16 +56,23 @@ def metadata_pairs(base: Path) -> tuple[list[Pair], list[Problem]] | None:
     return (sorted(pairs.values()), problems) if found else None
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 def _rows(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the names of image and mask in each row; nothing where there are no such columns."""
     if not path.is_file():
         return
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path)
         rows: list[dict[str, Any]] = (
             list(csv.DictReader(text.splitlines()))
             if path.suffix == ".csv"
-            else [json.loads(line) for line in text.splitlines() if line.strip()]
+            else [parse_json(line) for line in text.splitlines() if line.strip()]
         )
         columns = list(rows[0]) if rows else []
         image = next((name for name in _IMAGE if name in columns), None)

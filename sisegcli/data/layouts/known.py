@@ -12,7 +12,6 @@ mmsegmentation  ``img_dir/`` and ``ann_dir/``: 0 is background, as in its Potsda
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from sisegcli.categories import Categories, Category
 from sisegcli.data.category_lists import load_categories
 from sisegcli.data.layouts.records import Pair
 from sisegcli.data.mask_values import MaskValues
+from sisegcli.data.texts import parse_json, read_text
 
 CONFIGS = ("config_v2.0.json", "config_v1.2.json", "config.json")
 """What Mapillary's lists of labels are called."""
@@ -107,7 +107,7 @@ def _ade20k_names(pairs: Sequence[Pair]) -> Categories | None:
         content = _json(pair.image.with_suffix(".json"), "latin-1")
         try:
             names.update({int(one["name_ndx"]): str(one["name"]) for one in content["annotation"]["object"]})
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
     found = (Category(number, name, name.split(",")[0] not in stuff) for number, name in names.items() if number > 0)
     return Categories(found) if names else None
@@ -166,6 +166,6 @@ _FINDERS: tuple[Callable[[Sequence[Pair], Sequence[Path]], Known | None], ...] =
 def _json(path: Path, encoding: str = "utf-8") -> Any:
     """Read a JSON file; None if there is none."""
     try:
-        return json.loads(path.read_text(encoding))
+        return parse_json(read_text(path, encoding)) if path.is_file() else None
     except (OSError, ValueError):
         return None

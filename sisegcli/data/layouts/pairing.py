@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sisegcli.data.layouts.records import Pair, Problem
+from sisegcli.errors import LayoutError
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif")
 """Extensions that masks should have, in order of preference."""
@@ -78,12 +79,10 @@ def list_stems(folder: Path, extensions: Sequence[str], *, without: Iterable[Pat
         if current.resolve() in seen:
             continue
         seen.add(current.resolve())
-        with os.scandir(current) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                path = current / entry.name
-                if entry.is_dir():
+        for name, is_folder in _entries(current):
+            if not name.startswith("."):
+                path = current / name
+                if is_folder:
                     if deep:
                         waiting.append(path)
                 elif path.suffix.lower() in extensions:
@@ -92,6 +91,22 @@ def list_stems(folder: Path, extensions: Sequence[str], *, without: Iterable[Pat
         stem: sorted(found[stem], key=lambda path: (extensions.index(path.suffix.lower()), path.name))
         for stem in sorted(found)
     }
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names in a folder, and which of them are folders, or links to folders."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, _is_folder(entry)) for entry in entries]
+    except OSError as error:
+        raise LayoutError(f"{folder} cannot be listed ({error.strerror or error}); see to its permissions.") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: taken for a file, of which is told why it cannot be read
+        return False
 
 
 def pair_folders(images: Stems, masks: Stems) -> Match:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sisegcli.categories import Categories
 from sisegcli.data.mask_values import MaskValues
@@ -68,3 +68,13 @@ class Layout:
     problems: list[Problem]
     categories: Categories | None = None
     values: MaskValues = field(default_factory=MaskValues)
+
+
+def leads_out(name: str) -> bool:
+    r"""Return whether a name that a file gives leads out of the folder it should be in, or is the name of nothing.
+
+    >>> [leads_out(name) for name in ("a/b.png", "a..b", "../b.png", "/b.png", "a/../b.png", ".", "", "b\0")]
+    [False, False, True, True, True, True, True, True]
+    """
+    path = PurePosixPath(name)
+    return not path.name or path.is_absolute() or ".." in path.parts or "\0" in name

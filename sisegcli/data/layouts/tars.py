@@ -70,6 +70,7 @@ def pair_archives(archives: Sequence[Path]) -> Layout:
     """
     pairs: dict[str, Pair] = {}
     problems: list[Problem] = []
+    read_archive.cache_clear()  # an earlier run may have seen other archives in these places
     for path in archives:
         found = read_archive(path)
         problems += [Problem(path, f"{path} {sentence}") for sentence in found.problems]

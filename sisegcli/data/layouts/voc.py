@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sisegcli.data.layouts.pairing import LOSSLESS
+from sisegcli.data.layouts.records import leads_out
+from sisegcli.data.texts import read_text
 from sisegcli.errors import LayoutError
 
 _PREFERRED = ("SegmentationClassFilled", "SegmentationClass", "SegmentationClassPNG")
@@ -39,17 +41,21 @@ def read_split(root: Path | str, name: str) -> list[str]:
     Raises
     ------
     LayoutError
-        If `root` is no VOC folder or has no such list.
+        If `root` is no VOC folder or has no such list, or the list names what lies elsewhere.
     """
     folder = voc_folder(root)
     sets = (folder or Path(root)) / "ImageSets" / "Segmentation"
     path = sets / f"{name.removesuffix('.txt')}.txt"
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
         there = ", ".join(sorted(path.stem for path in sets.glob("*.txt"))) or "none at all"
         raise LayoutError(f"{path} cannot be read, so there is no split {name!r}; splits there: {there}.") from error
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    wrong = next((name for name in names if leads_out(name)), None)
+    if wrong is not None:
+        raise LayoutError(f"{path} names {wrong[:99]!r}, which is no image below its folder; take it out.")
+    return names
 
 
 def _has_masks(folder: Path) -> bool:
