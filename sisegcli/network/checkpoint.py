@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sisegcli.errors import CheckpointError, OptionError
 from sisegcli.network.backbone import Backbone
+from sisegcli.network.config import FORMAT, NetworkConfig, read_config
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.efficientnet_lite import HALF_LITE0, LITE0, EfficientNetLite
 from sisegcli.network.membership import Membership
@@ -22,53 +23,11 @@ from sisegcli.network.model import SisegNetwork
 from sisegcli.network.resnet import ResNet
 from sisegcli.network.wholeness import Wholeness
 
-FORMAT = "sisegcli-1"
-
 BACKBONES: dict[str, Callable[[], Backbone]] = {
     "efficientnet_lite0": EfficientNetLite,
     "resnet50": lambda: ResNet(blocks=(3, 4, 6, 3)),
     "resnet101": lambda: ResNet(blocks=(3, 4, 23, 3)),
 }
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """All that is needed to build a network and to run it as it was trained.
-
-    Attributes
-    ----------
-    backbone : str
-        A name of `BACKBONES`.
-    width : int
-        Channels of the heads.
-    guided : bool
-        Whether the heads see which pixels belong to things.
-    membership : bool
-        Whether a membership network comes along.
-    edges : bool
-        Whether an edge refiner comes along; its backbone is the first five stages of EfficientNet-Lite0.
-    wholeness : bool
-        Whether a wholeness network comes along; its backbone is EfficientNet-Lite0 up to half of the sixth stage.
-    long_side : int
-        Images are shrunk to this longest side, in pixels, before they enter the network; 0: never.
-    magnify : float
-        Images are enlarged by this factor first, for small objects.
-    mean_displacement : tuple of float
-        The mean field (y, x) over the training data, subtracted at inference (IRNet).
-    grouping : mapping
-        Parameters of grouping that were fitted to this network; empty: the defaults.
-    """
-
-    backbone: str = "efficientnet_lite0"
-    width: int = 64
-    guided: bool = False
-    membership: bool = False
-    edges: bool = False
-    wholeness: bool = False
-    long_side: int = 512
-    magnify: float = 1.0
-    mean_displacement: tuple[float, float] = (0.0, 0.0)
-    grouping: Mapping[str, float | str] = field(default_factory=dict)
 
 
 def build_network(config: NetworkConfig) -> SisegNetwork:
@@ -120,36 +79,6 @@ def save_checkpoint(
     save_file(stored, temporary, metadata)
     temporary.chmod(0o644)  # safetensors writes files for their owner alone
     temporary.replace(path)
-
-
-def read_config(path: Path) -> NetworkConfig:
-    """Read a checkpoint's configuration without its tensors.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, damaged or not a checkpoint of sisegcli.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"No weights at {path}; give --weights a name or an existing .safetensors file.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is not a safetensors file, or it is damaged; fetch it again or train one with 'sisegcli train'."
-        ) from error
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} holds no sisegcli network (format {metadata.get('format', 'unknown')!r}); "
-            "use a file that 'sisegcli train' wrote."
-        )
-    try:
-        fields: dict[str, Any] = json.loads(metadata["config"])
-        fields["mean_displacement"] = tuple(fields.get("mean_displacement", (0.0, 0.0)))
-        return NetworkConfig(**fields)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has a configuration that this version cannot read; update sisegcli.") from error
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[SisegNetwork, NetworkConfig]:
