@@ -18,6 +18,7 @@ from sisegcli.cli.options import INTERRUPTED
 from sisegcli.cli.preview import preview
 from sisegcli.cli.report import report
 from sisegcli.cli.train import train
+from sisegcli.cli.weights import weights
 from sisegcli.errors import SisegError
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -64,7 +65,7 @@ def _options(
     pass
 
 
-for _command in (convert, merge, train, evaluate, report, preview, formats, categories):
+for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights):
     app.command(cls=Command, context_settings=HELP_NAMES)(_command)
 
 
