@@ -9,8 +9,8 @@ from sisegcli import __version__
 from sisegcli.cli import app
 
 HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors", "tifffile", "rich.console")
-COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", "formats", "categories", "weights")
-LISTS = ("formats", "categories", "weights")
+COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", "formats", "categories", "weights", "doctor")
+LISTS = ("formats", "categories", "weights", "doctor")
 """Commands with so few options that these need no sections."""
 
 

@@ -10,6 +10,7 @@ import typer
 from sisegcli import __version__
 from sisegcli.cli.categories import categories
 from sisegcli.cli.convert import convert
+from sisegcli.cli.doctor import doctor
 from sisegcli.cli.evaluate import evaluate
 from sisegcli.cli.formats import formats
 from sisegcli.cli.help import Command, Group
@@ -65,7 +66,7 @@ def _options(
     pass
 
 
-for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights):
+for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights, doctor):
     app.command(cls=Command, context_settings=HELP_NAMES)(_command)
 
 
