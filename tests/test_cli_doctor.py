@@ -77,7 +77,7 @@ def test_in_words_without_anything_optional_and_on_another_processor(monkeypatch
     result = invoke()
     assert result.exit_code == 0
     for extra in EXTRAS:
-        assert f'missing; pip install "sisegcli[{extra}]"' in result.stdout
+        assert f"missing; pip install 'sisegcli[{extra}]'" in result.stdout
     lines = " ".join(result.stdout.split())
     assert "not fused, in " in lines and "What is slow: Networks are not fused" in lines
     assert "The processor is no x86 but riscv64." in lines

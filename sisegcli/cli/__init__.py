@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from sisegcli.cli.merge import merge
 from sisegcli.cli.options import INTERRUPTED
 from sisegcli.cli.preview import preview
 from sisegcli.cli.report import report
+from sisegcli.cli.settings import CONFIG, FILE, Configurable
 from sisegcli.cli.train import train
 from sisegcli.cli.weights import weights
 from sisegcli.errors import SisegError
@@ -37,6 +39,10 @@ class _Program(Group):
         except KeyboardInterrupt as error:
             typer.echo("Interrupted; nothing unfinished was left behind.", err=True)
             raise typer.Exit(INTERRUPTED) from error
+
+
+class _Command(Configurable, Command):
+    """A command whose options may also come from the environment and from a file."""
 
 
 app = typer.Typer(
@@ -62,12 +68,22 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar=CONFIG,
+            show_envvar=False,
+            help=f"Options of the commands, in TOML: a table for each; by default ./{FILE}. Environment variables "
+            "go before it: SISEG_CONVERT_MIN_AREA, say.",
+        ),
+    ] = None,
 ) -> None:
-    pass
+    pass  # the commands look for what config says; see sisegcli.cli.settings
 
 
 for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights, doctor):
-    app.command(cls=Command, context_settings=HELP_NAMES)(_command)
+    app.command(cls=_Command, context_settings=HELP_NAMES)(_command)
 
 
 def main() -> None:

@@ -67,5 +67,5 @@ def rows(found: Checkup) -> Iterable[tuple[str, str]]:
         yield "weights", f"{name}: {fault or 'verified'}"
     for name, packages in found.extras.items():
         missing = [package for package, version in packages.items() if version is None]
-        state = f'{", ".join(missing)} missing; pip install "sisegcli[{name}]"' if missing else "there"
+        state = f"{', '.join(missing)} missing; pip install 'sisegcli[{name}]'" if missing else "there"
         yield "extra", f"{name} ({EXTRAS[name].about}): {state}"
