@@ -151,7 +151,8 @@ def write_archive(files: Mapping[str, bytes], path: Path) -> None:
 
 def pack_backbone(path: Path) -> str:
     """Write the default backbone's ImageNet weights; return a sentence about it."""
-    from sisegcli.network.checkpoint import NetworkConfig, build_network, save_checkpoint
+    from sisegcli.network.checkpoint import build_network, save_checkpoint
+    from sisegcli.network.config import NetworkConfig
     from sisegcli.network.efficientnet_lite import pretrained_state
 
     config = NetworkConfig()

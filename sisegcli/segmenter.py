@@ -28,7 +28,8 @@ from sisegcli.grouping.scores import size_score
 from sisegcli.grouping.wholeness import Judge, Shape
 from sisegcli.instances import Decision, Instance, Segmentation, instances_from_labels
 from sisegcli.network.asking import Asker, Drawer, Jury
-from sisegcli.network.checkpoint import NetworkConfig, load_checkpoint
+from sisegcli.network.checkpoint import load_checkpoint
+from sisegcli.network.config import NetworkConfig
 from sisegcli.network.fusing import fused
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork

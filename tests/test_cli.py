@@ -9,7 +9,9 @@ from sisegcli import __version__
 from sisegcli.cli import app
 
 HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors", "tifffile", "rich.console")
-COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", "formats", "categories")
+COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", "formats", "categories", "weights", "doctor")
+LISTS = ("formats", "categories", "weights", "doctor")
+"""Commands with so few options that these need no sections."""
 
 
 def invoke(*arguments):
@@ -48,7 +50,7 @@ def test_the_help_of_convert_has_sections_and_every_option():
         assert f"  --{option} " in text
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ("formats", "categories")])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in LISTS])
 def test_all_options_but_help_have_a_section_of_their_own(command):
     text = invoke(command, "--help").stdout
     assert re.fullmatch(" +-h, --help +Show this message and exit.\n", text.split("\n\nOptions\n")[1])

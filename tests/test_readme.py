@@ -16,6 +16,7 @@ import typer.main
 
 import sisegcli
 from sisegcli.cli import app
+from sisegcli.cli.settings import read_tables
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,11 +48,20 @@ def test_there_are_sessions_of_every_command() -> None:
 
 def test_options_named_in_the_text_exist() -> None:
     known = {name for command in COMMANDS.values() for option in command.params for name in option.opts}
+    known |= {name for option in typer.main.get_command(app).params for name in option.opts}
     for script in (Path(__file__).parent.parent / "benchmarks").glob("*.py"):
         known |= set(re.findall(r'"(--[a-z][a-z-]*)"', script.read_text(encoding="utf-8")))
     text = re.sub(r"torchrun .*? -- ", "", README)  # whose options are its own
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
     assert named and named <= known, named - known
+
+
+def test_the_file_of_options_is_one(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        (tmp_path / "sisegcli.toml").write_text(block)
+        assert read_tables(tmp_path / "sisegcli.toml", COMMANDS)
 
 
 def test_command_names_in_the_text_exist() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from sisegcli import __version__
 from sisegcli.cli.categories import categories
 from sisegcli.cli.convert import convert
+from sisegcli.cli.doctor import doctor
 from sisegcli.cli.evaluate import evaluate
 from sisegcli.cli.formats import formats
 from sisegcli.cli.help import Command, Group
@@ -17,7 +19,9 @@ from sisegcli.cli.merge import merge
 from sisegcli.cli.options import INTERRUPTED
 from sisegcli.cli.preview import preview
 from sisegcli.cli.report import report
+from sisegcli.cli.settings import CONFIG, FILE, Configurable
 from sisegcli.cli.train import train
+from sisegcli.cli.weights import weights
 from sisegcli.errors import SisegError
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -35,6 +39,10 @@ class _Program(Group):
         except KeyboardInterrupt as error:
             typer.echo("Interrupted; nothing unfinished was left behind.", err=True)
             raise typer.Exit(INTERRUPTED) from error
+
+
+class _Command(Configurable, Command):
+    """A command whose options may also come from the environment and from a file."""
 
 
 app = typer.Typer(
@@ -60,12 +68,22 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar=CONFIG,
+            show_envvar=False,
+            help=f"Options of the commands, in TOML: a table for each; by default ./{FILE}. Environment variables "
+            "go before it: SISEG_CONVERT_MIN_AREA, say.",
+        ),
+    ] = None,
 ) -> None:
-    pass
+    pass  # the commands look for what config says; see sisegcli.cli.settings
 
 
-for _command in (convert, merge, train, evaluate, report, preview, formats, categories):
-    app.command(cls=Command, context_settings=HELP_NAMES)(_command)
+for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights, doctor):
+    app.command(cls=_Command, context_settings=HELP_NAMES)(_command)
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def fused(network: Network, device: torch.device) -> Network:
         Of the same class, for float32.
     """
     known = any(isinstance(part, EfficientNetLite) for part in network.modules())
-    if device.type != "cpu" or not known or not _available():
+    if not known or lacks_for_fusing(device) is not None:
         return network
     made = copy.deepcopy(network).requires_grad_(False)
     with torch.no_grad():
@@ -59,12 +59,25 @@ def fused(network: Network, device: torch.device) -> Network:
 
 def infers_in_bfloat16(network: nn.Module, device: torch.device) -> bool:
     """Return whether a network that is not to be trained should compute in bfloat16: where it pays, unless fused."""
-    return computes_in_bfloat16(device) and not any(isinstance(part, FusedConv) for part in network.modules())
+    return computes_in_bfloat16(device) and not is_fused(network)
 
 
-def _available() -> bool:
-    x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return bool(x86 and torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_convolution_pointwise"))
+def is_fused(network: nn.Module) -> bool:
+    """Return whether a network is one that `fused` made."""
+    return any(isinstance(part, FusedConv) for part in network.modules())
+
+
+def lacks_for_fusing(device: torch.device) -> str | None:
+    """Return why networks are not fused for a device, in a sentence; None where they are."""
+    if device.type != "cpu":
+        return "Only networks on processors are fused."
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return f"The processor is no x86 but {platform.machine()}."
+    if not torch._C._has_mkldnn:
+        return "This build of PyTorch has no oneDNN."
+    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return "This version of PyTorch lacks an operator of oneDNN."
+    return None
 
 
 def _replace(module: nn.Module) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sisegcli.categories import IGNORE
 from sisegcli.grid import STRIDE, resample
-from sisegcli.network.checkpoint import NetworkConfig
+from sisegcli.network.config import NetworkConfig
 from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.model import SisegNetwork, pad_to_alignment
 from sisegcli.stages import stage

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from sisegcli.devices import computes_in_bfloat16
 from sisegcli.errors import CheckpointError, SisegError
-from sisegcli.network.checkpoint import NetworkConfig, save_checkpoint
+from sisegcli.network.checkpoint import save_checkpoint
+from sisegcli.network.config import NetworkConfig
 from sisegcli.network.model import SisegNetwork
 from sisegcli.training.freezing import freeze, train_mode, window_groups
 from sisegcli.training.listener import TrainListener

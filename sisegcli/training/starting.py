@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sisegcli.errors import OptionError
-from sisegcli.network.checkpoint import NetworkConfig, build_network, load_backbone_weights, load_checkpoint
+from sisegcli.network.checkpoint import build_network, load_backbone_weights, load_checkpoint
+from sisegcli.network.config import NetworkConfig
 from sisegcli.network.efficientnet_lite import EfficientNetLite, pretrained_state
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path

@@ -11,7 +11,7 @@ from sisegcli.data.layouts import find_pairs
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import LayoutError
 from sisegcli.evaluation import evaluate, load_voc_truth
-from sisegcli.network.checkpoint import NetworkConfig
+from sisegcli.network.config import NetworkConfig
 from sisegcli.network.model import SisegNetwork
 from sisegcli.segmenter import Segmenter
 
