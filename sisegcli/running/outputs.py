@@ -129,9 +129,6 @@ class Outputs:
         SisegError
             If no format can hold it.
         """
-        if not _encodes(sample.pair.stem):
-            shown = str(sample.pair.image).encode("utf-8", "backslashreplace").decode()
-            return Problem(Path(shown), f"{shown} has a name that is not UTF-8, which no output can hold; rename it.")
         result = ImageResult(sample.pair.stem, sample.pair.image, sample.size, segmentation.instances)
         entries: dict[str, str] = {}
         refused: list[SisegError] = []
@@ -208,14 +205,6 @@ def _append(writer: Writer, entry: str) -> list[str]:
     except OutputError as error:
         return [str(error)]
     return []
-
-
-def _encodes(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _refuse_filled(targets: Sequence[Path]) -> None:
