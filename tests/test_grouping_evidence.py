@@ -309,7 +309,7 @@ def random_word(seed):
     return lambda union: float(np.float32(np.random.default_rng((seed, *sorted(union))).normal(0, 2)))
 
 
-@pytest.mark.parametrize("word, expected", [(8.0, [0, 1, 1]), (0.6, [0, 1, 2]), (-8.0, [0, 1, 2])])
+@pytest.mark.parametrize("word, expected", [(8.0, [0, 1, 1]), (1.1, [0, 1, 2]), (-8.0, [0, 1, 2])])
 def test_a_strong_border_through_what_is_called_one_goes(word, expected):
     pieces = blocks(votes_meet=False)
     court = Court(pieces, lambda _: word)

@@ -164,22 +164,22 @@ def test_probabilities_equal_a_loop_over_all_objects(seed, limit):
 TWO = np.array([[1, 1, 1, 2]], np.int32)
 
 
-def test_the_tenth_root_of_the_probability_counts():
+def test_the_twentieth_root_of_the_probability_counts():
     known = ({1: 5, 2: 5}, {1: 1.0, 2: 0.5})
     plain = score_instances(TWO, *known)
-    found = score_instances(TWO, *known, singles={1: 2**-10, 2: 1.0})
+    found = score_instances(TWO, *known, singles={1: 2**-20, 2: 1.0})
     assert plain == {1: 0.75, 2: 0.125}
     assert found == {1: pytest.approx(0.75 / 2), 2: 0.125}
-    unsized = score_instances(TWO, *known, singles={1: 2**-10, 2: 1.0}, sized=False)
+    unsized = score_instances(TWO, *known, singles={1: 2**-20, 2: 1.0}, sized=False)
     assert unsized == {1: pytest.approx(0.5), 2: 0.5}
-    assert DOUBT == 0.1
+    assert DOUBT == 0.05
 
 
 def test_instances_that_nobody_was_asked_about_are_as_good_as_undecided():
     known = ({1: 5, 2: 5}, {1: 1.0, 2: 1.0})
     found = score_instances(TWO, *known, singles={1: UNASKED})
     assert found == score_instances(TWO, *known, singles={})
-    assert found == {1: pytest.approx(0.75 * 0.5**0.1), 2: pytest.approx(0.25 * 0.5**0.1)}
+    assert found == {1: pytest.approx(0.75 * 0.5**0.05), 2: pytest.approx(0.25 * 0.5**0.05)}
 
 
 def test_segments_of_stuff_score_one_whatever_is_said():
@@ -213,7 +213,7 @@ def test_probabilities_go_into_scores_and_change_nothing_else():
     found = group(MASK, *fields, OPTIONS, judge=Court(halves.__getitem__))
     np.testing.assert_array_equal(found.labels, plain.labels)
     for label, score in plain.scores.items():
-        assert found.scores[label] == pytest.approx(score * (1 / (1 + math.exp(2))) ** 0.1)
+        assert found.scores[label] == pytest.approx(score * (1 / (1 + math.exp(2))) ** 0.05)
 
 
 def draw_what_is_there(looks):

@@ -497,7 +497,7 @@ def test_always_one_merges_and_never_one_leaves_what_was_found(scenes):
     images, masks = images_of(scenes), masks_of(scenes)
     found = {
         name: segmenter_judged_by(scenes, wholeness).segment(images, masks)
-        for name, wholeness in (("nobody", None), ("one", Jury(50.0)), ("two", Jury(-50.0)))
+        for name, wholeness in (("nobody", None), ("one", Jury(50.0)), ("two", Jury(-100.0)))
     }
     counts = {name: sum(len(result.instances) for result in results) for name, results in found.items()}
     assert counts["one"] < counts["nobody"] == counts["two"]
@@ -513,7 +513,7 @@ def test_an_undecided_jury_lowers_all_scores_alike(scenes):
     image, mask = images_of(scenes)[:1], masks_of(scenes)[:1]
     [plain], [judged] = (segmenter_judged_by(scenes, w).segment(image, mask) for w in (None, Jury(0.0)))
     assert [(i.category, i.counts) for i in judged.instances] == [(i.category, i.counts) for i in plain.instances]
-    expected = [i.score * 0.5**0.1 for i in plain.instances]
+    expected = [i.score * 0.5**0.05 for i in plain.instances]
     assert [i.score for i in judged.instances] == pytest.approx(expected)
 
 

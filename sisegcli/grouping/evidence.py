@@ -22,7 +22,7 @@ from sisegcli.instances import Decision
 
 Floats = NDArray[np.float32]
 
-SURE = 0.5
+SURE = 1.0
 """Log odds of being one object from which the wholeness network has a veto."""
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sisegcli.grid import highest_around
 
-DOUBT = 0.1
+DOUBT = 0.05
 """Exponent of the probability of being one object."""
 UNASKED = 0.5
 """That probability, for instances that nobody was asked about."""
@@ -32,7 +32,7 @@ def score_instances(
 
     An instance's score is its share of its category's pixels in the image, times the evidence for its borders, times
     the root of its area where that is below 2 % of the image, times the root of the agreement of its outline with the
-    boundary map, times the tenth root of the probability that it is one object, where a wholeness network was asked.
+    boundary map, times the twentieth root of the probability that it is one object, where a wholeness network was asked.
     An object alone in its category is mostly right; crumbs beside a large object and members of a crowd
     are often wrong, and so are small regions of a network's mask, and those that end where the image shows no end.
 
