@@ -32,8 +32,8 @@ def score_instances(
 
     An instance's score is its share of its category's pixels in the image, times the evidence for its borders, times
     the root of its area where that is below 2 % of the image, times the root of the agreement of its outline with the
-    boundary map, times the twentieth root of the probability that it is one object, where a wholeness network was asked.
-    An object alone in its category is mostly right; crumbs beside a large object and members of a crowd
+    boundary map, and, where a wholeness network was asked, times the twentieth root of the probability that it is one
+    object. An object alone in its category is mostly right; crumbs beside a large object and members of a crowd
     are often wrong, and so are small regions of a network's mask, and those that end where the image shows no end.
 
     Parameters
