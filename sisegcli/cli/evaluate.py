@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -86,6 +85,8 @@ def evaluate(
     truth = load_truth(gt, split, max_bytes)
     found = load_predictions(predictions, truth, max_bytes)
     report = run(found.images, truth, categories=found.categories, notes=found.notes)
+    import json  # late, for a quick start
+
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
     if out is not None:
         with replacing(out) as temporary:

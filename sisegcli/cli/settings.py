@@ -6,7 +6,6 @@ called as the option is; tables of the file as the commands are.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -157,5 +156,7 @@ def _value(value: Any, option: Any, where: str) -> Any:
 
 
 def _guess(name: str, known: Iterable[str]) -> str:
+    import difflib  # late, for a quick start
+
     found = difflib.get_close_matches(name, list(known), 1)
     return f"; perhaps '{found[0]}' is meant" if found else ""
