@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.fusing import infers_in_bfloat16
@@ -28,12 +29,15 @@ Prompts = Sequence[tuple[Image8, Window]]
 """Shapes, 255 on each, in arrays of any scale, and the windows in those arrays' own pixels."""
 
 
-class Asker:
-    """Asks the membership network.
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Looker(Generic[Network]):
+    """Shows a network windows of one image, batch by batch.
 
     Parameters
     ----------
-    network : Membership
+    network : nn.Module
         The network, in evaluation mode on its device.
     device : torch.device
         Where it is.
@@ -41,9 +45,24 @@ class Asker:
         Windows that go through the network together.
     """
 
-    def __init__(self, network: Membership, device: torch.device, *, batch_size: int = 16) -> None:
+    def __init__(self, network: Network, device: torch.device, *, batch_size: int = 16) -> None:
         self.network, self.device, self.batch_size = network, device, batch_size
         self.half = infers_in_bfloat16(network, device)
+
+    def _look(
+        self, image: Image8, things: Image8, windows: Sequence[Window], shapes: Prompts, *, smooth: bool
+    ) -> Iterator[Any]:
+        photograph, mask = Image.fromarray(image), Image.fromarray(things)
+        for first in range(0, len(windows), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            shown = _tensors(photograph, mask, windows[part], shapes[part], self.device, smooth=smooth)
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                seen = self.network(*shown)
+            yield seen
+
+
+class Asker(Looker[Membership]):
+    """Asks the membership network."""
 
     @stage("membership")
     def ask(self, image: Image8, things: Image8, windows: Sequence[Window], prompts: Prompts) -> Floats:
@@ -66,31 +85,13 @@ class Asker:
             Logits of belonging to the prompt's object.
         """
         answers = [np.zeros((0, CELLS, CELLS), np.float32)]
-        photograph, mask = Image.fromarray(image), Image.fromarray(things)
-        for first in range(0, len(windows), self.batch_size):
-            part = slice(first, first + self.batch_size)
-            shown = _tensors(photograph, mask, windows[part], prompts[part], self.device, smooth=True)
-            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                answers.append(self.network(*shown).float()[:, 0].cpu().numpy())
+        looks = self._look(image, things, windows, prompts, smooth=True)
+        answers += [logits.float()[:, 0].cpu().numpy() for logits in looks]
         return np.concatenate(answers)
 
 
-class Jury:
-    """Has the wholeness network judge shapes.
-
-    Parameters
-    ----------
-    network : Wholeness
-        The network, in evaluation mode on its device.
-    device : torch.device
-        Where it is.
-    batch_size : int
-        Windows that go through the network together.
-    """
-
-    def __init__(self, network: Wholeness, device: torch.device, *, batch_size: int = 16) -> None:
-        self.network, self.device, self.batch_size = network, device, batch_size
-        self.half = infers_in_bfloat16(network, device)
+class Jury(Looker[Wholeness]):
+    """Has the wholeness network judge shapes."""
 
     @stage("wholeness")
     def judge(self, image: Image8, things: Image8, windows: Sequence[Window], shapes: Prompts) -> Floats:
@@ -102,31 +103,13 @@ class Jury:
             Logits of "all of it is one object", and of "it is all of that object".
         """
         verdicts = [np.zeros((0, 2), np.float32)]
-        photograph, mask = Image.fromarray(image), Image.fromarray(things)
-        for first in range(0, len(windows), self.batch_size):
-            part = slice(first, first + self.batch_size)
-            shown = _tensors(photograph, mask, windows[part], shapes[part], self.device, smooth=True)
-            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                verdicts.append(self.network(*shown).float().cpu().numpy())
+        looks = self._look(image, things, windows, shapes, smooth=True)
+        verdicts += [logits.float().cpu().numpy() for logits in looks]
         return np.concatenate(verdicts)
 
 
-class Drawer:
-    """Has the edge refiner draw outlines anew.
-
-    Parameters
-    ----------
-    network : EdgeRefiner
-        The network, in evaluation mode on its device.
-    device : torch.device
-        Where it is.
-    batch_size : int
-        Windows that go through the network together.
-    """
-
-    def __init__(self, network: EdgeRefiner, device: torch.device, *, batch_size: int = 16) -> None:
-        self.network, self.device, self.batch_size = network, device, batch_size
-        self.half = infers_in_bfloat16(network, device)
+class Drawer(Looker[EdgeRefiner]):
+    """Has the edge refiner draw outlines anew."""
 
     @stage("edges")
     def draw(
@@ -141,14 +124,9 @@ class Drawer:
         rough : (N,) array of float32
             Logits of its outline being rough.
         """
-        photograph, mask = Image.fromarray(image), Image.fromarray(things)
         logits, rough = [np.zeros((0, WINDOW // 2, WINDOW // 2), np.float32)], [np.zeros(0, np.float32)]
-        for first in range(0, len(windows), self.batch_size):
-            part = slice(first, first + self.batch_size)
-            # Not smoothed, so that the outline keeps its own character.
-            shown = _tensors(photograph, mask, windows[part], instances[part], self.device, smooth=False)
-            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                drawn, judged = self.network(*shown)
+        # Not smoothed, so that the outline keeps its own character.
+        for drawn, judged in self._look(image, things, windows, instances, smooth=False):
             logits.append(drawn.float()[:, 0].cpu().numpy())
             rough.append(judged.float().cpu().numpy())
         return np.concatenate(logits), np.concatenate(rough)
