@@ -8,7 +8,9 @@ from sisegcli.data.texts import MAX_JSON
 from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import load_coco_truth
 from sisegcli.evaluation.label_truth import load_voc_truth
+from sisegcli.evaluation.panoptic_truth import load_panoptic_truth
 from sisegcli.evaluation.truth import GroundTruth
+from sisegcli.formats.panoptic_reader import is_panoptic
 
 
 def load_truth(path: Path | str, split: str | None = None, max_bytes: int = MAX_JSON) -> GroundTruth:
@@ -30,6 +32,8 @@ def load_truth(path: Path | str, split: str | None = None, max_bytes: int = MAX_
     """
     path = Path(path)
     if path.is_file():
+        if is_panoptic(path):
+            return load_panoptic_truth(path, split, max_bytes)
         return load_coco_truth(path, split, max_bytes)
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give the ground truth as a VOC folder or a COCO file.")

@@ -80,7 +80,8 @@ def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
     Parameters
     ----------
     predictions : mapping
-        Instances by the stems of `truth`. Those that lie in void altogether are left out.
+        Instances by the stems of `truth`. Those that lie in void altogether are left out, and so are segments of stuff
+        where the truth tells its stuff: they are no instances.
     truth : GroundTruth
         What is to be found.
 
@@ -90,8 +91,10 @@ def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
         In order of image and category id; none where there are neither predictions nor true objects nor crowds.
     """
     found: list[Match] = []
+    stuff = truth.stuff_alone()
     for number, (stem, image) in enumerate(truth.images.items()):
-        found += _match_image(number, without_void(stem, predictions.get(stem, ()), image), image)
+        predicted = [i for i in predictions.get(stem, ()) if i.category not in stuff]
+        found += _match_image(number, without_void(stem, predicted, image), image)
     return found
 
 

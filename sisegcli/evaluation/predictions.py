@@ -13,6 +13,7 @@ from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import file_stem
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.formats.coco import CocoFile, read_coco
+from sisegcli.formats.panoptic_reader import is_panoptic, read_panoptic
 from sisegcli.formats.voc import read_voc_instances
 from sisegcli.instances import Instance, instances_from_labels
 
@@ -42,9 +43,9 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
     Parameters
     ----------
     path : path
-        A COCO file of instances with scores, a list of COCO results, a folder with ``SegmentationObject/`` and
-        ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside them), or a folder with
-        ``instances.json``.
+        A COCO file of instances with scores, a list of COCO results, a COCO panoptic file with its PNGs, a folder with
+        ``SegmentationObject/`` and ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside them),
+        or a folder with ``instances.json`` or ``panoptic.json``.
     truth : GroundTruth, optional
         What a list of COCO results takes its images' names from.
     max_bytes : int
@@ -59,12 +60,16 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
     if path.is_dir():
         if (path / "SegmentationObject").is_dir() and (path / "SegmentationClass").is_dir():
             return _from_folder(path)
-        if not (path / "instances.json").is_file():
+        names = (name for name in ("instances.json", "panoptic.json") if (path / name).is_file())
+        name = next(names, None)
+        if name is None:
             raise InputError(
-                f"{path} has neither SegmentationObject and SegmentationClass nor instances.json; give what sisegcli "
-                "convert wrote, or a file of COCO results."
+                f"{path} has neither SegmentationObject and SegmentationClass nor instances.json nor panoptic.json; "
+                "give what sisegcli convert wrote, or a file of COCO results."
             )
-        path = path / "instances.json"
+        path = path / name
+    if path.is_file() and is_panoptic(path):
+        return _from_panoptic(path, max_bytes)
     coco = read_coco(path, max_bytes)
     if coco.is_results:
         return _from_results(path, coco, truth)
@@ -73,6 +78,16 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
         instances = [annotation.instance for annotation in coco.annotations[image.id]]
         images.setdefault(file_stem(image.file_name), []).extend(instances)
     return Predictions(images, coco.categories)
+
+
+def _from_panoptic(path: Path, max_bytes: int) -> Predictions:
+    found = read_panoptic(path, max_bytes)
+    images: dict[str, list[Instance]] = {}
+    for image in found.images:
+        segments = [*image.segments, *image.crowds]
+        images.setdefault(file_stem(image.file_name), []).extend(segments if found.scored else score_by_area(segments))
+    note = f"{path} has no scores, so a segment's score is the part of the image that it covers; PQ needs none."
+    return Predictions(images, found.categories, notes=[] if found.scored else [note])
 
 
 def _from_results(path: Path, coco: CocoFile, truth: GroundTruth | None) -> Predictions:

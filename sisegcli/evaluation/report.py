@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sisegcli.evaluation.faults import Faults
+from sisegcli.evaluation.panoptic import PanopticQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,11 @@ class CategoryReport:
     voc_ap : dict
         VOC's AP by IoU.
     truth, predicted : int
-        Numbers of true objects and of predictions.
+        Numbers of true objects and of predictions; of stuff, of segments.
     faults : Faults
         What went wrong.
+    panoptic : PanopticQuality
+        Its panoptic quality.
     """
 
     id: int
@@ -35,6 +38,7 @@ class CategoryReport:
     truth: int
     predicted: int
     faults: Faults
+    panoptic: PanopticQuality = PanopticQuality()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Report:
         Numbers of images, of true objects, and of predictions in these images.
     faults : Faults
         What went wrong.
+    panoptic : dict
+        Panoptic quality of ``things``, and where truth and predictions have stuff, of ``stuff`` and ``all``.
     categories : list of CategoryReport
         Those that occur in the truth or in the predictions, in order of id.
     notes : list of str
@@ -76,6 +82,7 @@ class Report:
     truth: int
     predicted: int
     faults: Faults
+    panoptic: dict[str, PanopticQuality]
     categories: list[CategoryReport]
     notes: list[str] = field(default_factory=list)
 

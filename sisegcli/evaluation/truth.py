@@ -28,6 +28,9 @@ class TruthImage:
         Areas of `instances` as the file states them, which decide what is small, medium or large; None: their pixels.
     id : int, optional
         COCO's id of the image.
+    stuff : list of Instance, optional
+        Segments of stuff (sky, road), one a category; None where the data set says nothing about stuff. Panoptic
+        quality alone looks at them.
     """
 
     size: tuple[int, int]
@@ -36,6 +39,7 @@ class TruthImage:
     void: Instance | None = None
     areas: list[float] | None = None
     id: int | None = None
+    stuff: list[Instance] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,19 @@ class GroundTruth:
 
     images: Mapping[str, TruthImage]
     categories: Categories = field(default_factory=Categories)
+
+    @property
+    def knows_stuff(self) -> bool:
+        """Whether any image tells what its stuff is."""
+        return any(image.stuff is not None for image in self.images.values())
+
+    def stuff_alone(self) -> set[int]:
+        """Return the categories in which no instances are to be found: stuff, where the data set tells its segments."""
+        if not self.knows_stuff:
+            return set()
+        images = self.images.values()
+        objects = {i.category for image in images for i in (*image.instances, *image.crowds)}
+        return {category for category in self.categories if not self.categories.isthing(category)} - objects
 
     def subset(self, stems: Iterable[str]) -> GroundTruth:
         """Keep the images of these stems, in their order."""
