@@ -133,9 +133,10 @@ def _compare(
     true_labels = labels_from_instances([*crowds, *true], image.size)
     hidden = _hidden(found, found_labels) + _hidden(true, np.where(true_labels > len(crowds), true_labels, 0))
     void = len(crowds) + len(true) + 1
-    if image.void is not None:
-        top, left, height, width = image.void.box
-        true_labels[top : top + height, left : left + width][image.void.crop()] = void
+    for region in (image.unlabeled, image.void):
+        if region is not None:
+            top, left, height, width = region.box
+            true_labels[top : top + height, left : left + width][region.crop()] = void
     rows, columns, common = joint_counts(true_labels, found_labels, void, len(found))
     true_areas = np.bincount(rows, common, void + 1)
     found_areas = np.bincount(columns, common, len(found) + 1)
