@@ -1,11 +1,11 @@
 """Ground truth of ADE20K: of the Places Challenge with its 100 things, and of the full data set.
 
-The challenge (https://github.com/CSAILVision/placeschallenge, instance segmentation) has ``annotations_instance/``: in R
-the thing, from 1 to 100, in G the number of the object. The things are those of SceneParse150, in its order
+The challenge (https://github.com/CSAILVision/placeschallenge, instance segmentation) has ``annotations_instance/``: in
+R the thing, from 1 to 100, in G the number of the object. The things are those of SceneParse150, in its order
 (`categoryMapping.txt`). Stuff is in ``annotations/``, where that lies beside.
 
-The full data set has ``ADE_*_seg.png``: R // 10 * 256 + G is the category, B the object (its values are spread over 0 to
-255). What SceneParse150 calls stuff is stuff. Parts are in files of their own, and left out.
+The full data set has ``ADE_*_seg.png``: R // 10 * 256 + G is the category, B the object (its values are spread over 0
+to 255). What SceneParse150 calls stuff is stuff. Parts are in files of their own, and left out.
 
 Pixels without label are void to panoptic quality (as in the panoptic set that Mask2Former makes), but not to average
 precision, as the challenge has it.
@@ -88,14 +88,18 @@ def load_full_ade20k_truth(folder: Path, split: str | None = None) -> GroundTrut
         If there is no such folder.
     """
     names = named_categories(folder)
-    paths = {path.relative_to(folder).as_posix().removesuffix(SIGN): path for path in sorted(folder.rglob(f"ADE_*{SIGN}"))}
+    paths = {
+        path.relative_to(folder).as_posix().removesuffix(SIGN): path for path in sorted(folder.rglob(f"ADE_*{SIGN}"))
+    }
     images = {}
     for stem, path in of_split(paths, split, folder).items():
         colours = _colours(path)
         ids, objects = decode_ade20k(colours), colours[..., 2].astype(np.int32)
         is_stuff = np.isin(ids, [n for n, category in names.items() if not category.isthing])
         images[stem] = _image(
-            np.where(is_stuff, 0, ids), np.where(is_stuff, 0, objects), stuff_segments(np.where(is_stuff, ids, 0), names)
+            np.where(is_stuff, 0, ids),
+            np.where(is_stuff, 0, objects),
+            stuff_segments(np.where(is_stuff, ids, 0), names),
         )
     return GroundTruth(images, names)
 

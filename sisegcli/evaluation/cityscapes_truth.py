@@ -1,7 +1,7 @@
 """Ground truth of Cityscapes: ``*_gtFine_instanceIds.png``.
 
-A pixel of 16 bits is 1000 times the id of a thing plus a number, or the id alone: of stuff, or of a group of things that
-nobody told apart. See cityscapesScripts, `json2instanceImg.py`, and `labels.py` for what its evaluation ignores.
+A pixel of 16 bits is 1000 times the id of a thing plus a number, or the id alone: of stuff, or of a group of things
+that nobody told apart. See cityscapesScripts, `json2instanceImg.py`, and `labels.py` for what its evaluation ignores.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def _stem(name: str) -> str:
 
 def _read(path: Path, names: Categories) -> TruthImage:
     values, _ = read_ids(path)
-    groups, objects, crowds, void = {}, {}, {}, []
+    groups: dict[int, int] = {}
+    objects: dict[int, int] = {}
+    crowds: dict[int, int] = {}
+    void: list[int] = []
     for value in np.unique(values).tolist():
         category = value // STEP if value >= STEP else value
         if category not in names or (value >= STEP and not names.isthing(category)):

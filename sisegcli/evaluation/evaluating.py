@@ -11,7 +11,7 @@ from sisegcli.evaluation.coco_ap import STANDARD_DETS, CocoEvaluation
 from sisegcli.evaluation.faults import Faults, count_split_and_merged
 from sisegcli.evaluation.matching import Match, align, match
 from sisegcli.evaluation.panoptic import PanopticQuality, SegmentCounts, compare_segments, mean_quality
-from sisegcli.evaluation.report import CategoryReport, Report
+from sisegcli.evaluation.report import BoundaryPrecision, CategoryReport, Report
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.evaluation.voc_ap import voc_ap
 from sisegcli.instances import Instance
@@ -70,7 +70,7 @@ def evaluate(
             f"{next(iter(truth.images), None)}; give predictions of the same images."
         )
     matches = match(aligned, truth)
-    coco = CocoEvaluation(matches)
+    coco, edges = CocoEvaluation(matches), CocoEvaluation(matches, edges=True)
     voc = {iou: voc_ap(matches, iou) for iou in VOC_IOUS}
     names = Categories([*(categories or {}).values(), *truth.categories.values()])
     unmatched = coco.unmatched()
@@ -93,6 +93,8 @@ def evaluate(
                 predicted=sum(len(m.scores) for m in mine),
                 faults=Faults(*count_split_and_merged(mine), *unmatched[category]),
                 panoptic=segments.quality(),
+                boundary_ap=edges.precision(category=category),
+                curves=coco.curves(category),
             )
         )
     report = Report(
@@ -110,6 +112,14 @@ def evaluate(
         truth=sum(m.objects for m in matches),
         predicted=sum(len(m.scores) for m in matches),
         faults=sum((row.faults for row in rows), Faults()),
+        boundary=BoundaryPrecision(
+            ap=edges.precision(),
+            ap50=edges.precision(0.5),
+            ap75=edges.precision(0.75),
+            ap_small=edges.precision(area="small"),
+            ap_medium=edges.precision(area="medium"),
+            ap_large=edges.precision(area="large"),
+        ),
         panoptic=panoptic.means,
         categories=rows,
         notes=[*notes],
@@ -134,9 +144,7 @@ class _Panoptic:
         What a reader of it must know.
     """
 
-    def __init__(
-        self, predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, names: Categories
-    ) -> None:
+    def __init__(self, predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, names: Categories) -> None:
         self.notes: list[str] = []
         images = truth.images.values()
         objects = {i.category for image in images for i in (*image.instances, *image.crowds)}
@@ -172,6 +180,7 @@ def _stuff_row(category: int, name: str, segments: SegmentCounts) -> CategoryRep
         predicted=segments.matched + segments.unmatched_found,
         faults=Faults(),
         panoptic=segments.quality(),
+        compared=False,
     )
 
 
@@ -198,8 +207,7 @@ def _note_names(predicted: Categories, true: Categories) -> Iterable[str]:
 
 
 def _note_figures(report: Report, matches: Sequence[Match]) -> Iterable[str]:
-    compared = {m.category for m in matches}
-    strange = [row for row in report.categories if row.id in compared and not row.truth and row.predicted]
+    strange = [row for row in report.categories if row.compared and not row.truth and row.predicted]
     if strange:
         yield (
             f"{sum(row.predicted for row in strange)} predictions are of categories without true objects "

@@ -25,8 +25,10 @@ OBJECT_SIGN = "_instances"
 CLASS_SIGNS = ("_mask", "-mask", "_masks", "_semantic", "_seg", "_label")
 """How names of label images that lie side by side end."""
 
-_KNOWN = "give a VOC folder with SegmentationObject and SegmentationClass, a COCO file, or another ground truth that is known: "
-_KINDS = "Cityscapes, ADE20K, COCO panoptic, instances/ and masks/, or x_instances.png with x_mask.png"
+_KNOWN = (
+    "give a VOC folder with SegmentationObject and SegmentationClass, a COCO file, or other ground truth that is known "
+    "(COCO panoptic, Cityscapes, ADE20K, instances/ and masks/, x_instances.png with x_mask.png)."
+)
 
 
 def load_voc_truth(
@@ -64,7 +66,7 @@ def load_voc_truth(
     folder = voc_folder(folder) or Path(folder)
     for name in (objects, classes):
         if not (folder / name).is_dir():
-            raise LayoutError(f"{folder} has no {name}, so it is no ground truth; {_KNOWN}{_KINDS}.")
+            raise LayoutError(f"{folder} has no {name}, so it is no ground truth; {_KNOWN}")
     there = {path.relative_to(folder / objects).with_suffix("").as_posix(): path for path in _files(folder / objects)}
     stems = sorted(there) if split is None else read_split(folder, split)
     if not stems:
@@ -127,9 +129,7 @@ def _read(objects: Path, classes: Path, names: Categories) -> TruthImage:
         stuff = stuff_segments(np.where(labels > 0, 0, ids).astype(np.int32), names)
     size = (void.shape[0], void.shape[1])
     unknown = Instance.from_mask(void, category=0) if void.any() else None
-    return TruthImage(
-        size, instances_from_labels(labels, vote_categories(labels, ids)), void=unknown, stuff=stuff
-    )
+    return TruthImage(size, instances_from_labels(labels, vote_categories(labels, ids)), void=unknown, stuff=stuff)
 
 
 def stuff_segments(ids: NDArray[np.int32], names: Categories) -> list[Instance]:
@@ -164,7 +164,7 @@ def _png(path: Path) -> NDArray[Any]:
         mode, values = picture.mode, np.asarray(picture)
     if mode not in {"P", "L", "1"} and not mode.startswith("I"):
         raise ImageError(f"{path} has colours (mode {mode}) instead of numbers; give an indexed or grey PNG.")
-    if mode.startswith("I") and 0 <= values.min(initial=0) and values.max(initial=0) < 2**16:
+    if mode.startswith("I") and values.min(initial=0) >= 0 and values.max(initial=0) < 2**16:
         return values.astype(np.uint16)  # whatever Pillow takes for 16 bits
     return values
 

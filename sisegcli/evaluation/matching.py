@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from sisegcli.errors import ImageError
+from sisegcli.evaluation.boundary import boundary_ious
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
 from sisegcli.instances import Bool, Instance
 
@@ -35,6 +36,8 @@ class Match:
         G, the number of true objects.
     ious : (D, G + C) array
         Intersection over union; for crowds, intersection over the prediction's area.
+    edge_ious : (D, G + C) array, optional
+        The same, or the overlap of the boundaries where that is smaller; see `sisegcli.evaluation.boundary`.
     """
 
     image: int
@@ -45,6 +48,7 @@ class Match:
     nominal_areas: Floats
     objects: int
     ious: Floats
+    edge_ious: Floats | None = None
 
     def intersections(self) -> Floats:
         """Return the common pixels of predictions and true objects, of shape (D, G)."""
@@ -121,6 +125,7 @@ def _match_image(number: int, predicted: Sequence[Instance], image: TruthImage) 
                 nominal_areas=np.array([nominal[place] for place in places], float),
                 objects=crowd.count(False),
                 ious=ious,
+                edge_ious=boundary_ious(ious, mine, [regions[place] for place in places if not is_crowd[place]]),
             )
         )
     return found

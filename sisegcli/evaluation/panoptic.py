@@ -175,7 +175,9 @@ def joint_counts(first: Labels, second: Labels, most: int, others: int) -> tuple
     Parameters
     ----------
     first, second : (H, W) arrays of int32
-        Labels from 0 to `most`, and from 0 to `others`.
+        Labels from 0 on.
+    most, others : int
+        The largest of each.
 
     Returns
     -------

@@ -44,8 +44,8 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
     ----------
     path : path
         A COCO file of instances with scores, a list of COCO results, a COCO panoptic file with its PNGs, a folder with
-        ``SegmentationObject/`` and ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside them),
-        or a folder with ``instances.json`` or ``panoptic.json``.
+        ``SegmentationObject/`` and ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside
+        them), or a folder with ``instances.json`` or ``panoptic.json``.
     truth : GroundTruth, optional
         What a list of COCO results takes its images' names from.
     max_bytes : int
