@@ -278,6 +278,14 @@ def test_a_panoptic_file_is_read(tmp_path):
     assert list(load_truth(path, str(tmp_path / "some.txt")).images) == ["x"]
 
 
+def test_ids_of_images_may_be_names(tmp_path):
+    path = write_panoptic(tmp_path, "p", {"x": (strip(1), {1: CAT})}, CATEGORIES, {"x": set()})
+    content = json.loads(path.read_text())
+    content["images"][0]["id"] = content["annotations"][0]["image_id"] = "street_1"
+    path.write_text(json.dumps(content))
+    assert load_truth(path).images["x"].id is None
+
+
 def test_segments_without_scores_are_scored_by_area(tmp_path):
     path = write_panoptic(tmp_path, "panoptic", {"x": (strip(1, 1, 1, 2), {1: CAT, 2: SKY})}, CATEGORIES, {"x": set()})
     found = load_predictions(tmp_path)

@@ -27,8 +27,8 @@ class PanopticImage:
 
     Attributes
     ----------
-    id : int
-        COCO's id of the image.
+    id : int or None
+        COCO's id of the image; None where it is a name, as Cityscapes' own converter has it.
     file_name : str
         Its file name; that of the PNG where the file does not tell it.
     segments : list of Instance
@@ -41,7 +41,7 @@ class PanopticImage:
         Height and width, in pixels.
     """
 
-    id: int
+    id: int | None
     file_name: str
     segments: list[Instance]
     crowds: list[Instance]
@@ -114,11 +114,12 @@ class _Listed:
     """An annotation of the JSON, checked."""
 
     def __init__(self, annotation: dict[str, Any], names: dict[Any, str]) -> None:
-        self.id = int(annotation["image_id"])
+        number = annotation["image_id"]
+        self.id = number if isinstance(number, int) else None
         self.png = str(annotation["file_name"])
         if leads_out(self.png):
             raise ValueError(f"the name {self.png[:99]!r} leads out of its folder")
-        self.file_name = names.get(annotation["image_id"]) or self.png
+        self.file_name = names.get(number) or self.png
         self.categories: dict[int, int] = {}
         self.scores: dict[int, float] = {}
         self.crowds: set[int] = set()
