@@ -1,7 +1,7 @@
 """Archives of data sets as they are downloaded, unpacked without trust in what they say.
 
 No name may lead out of the folder, links and devices are left out, a file may not come twice, and numbers and sizes
-have limits. An archive is unpacked beside its place and put there when it is whole, so a folder that is there is complete.
+have limits. An archive is unpacked beside its place and put there when it is whole, so a folder that is there is whole.
 """
 
 from __future__ import annotations

@@ -36,15 +36,16 @@ REACH = 5
 FOLDERS = ("JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation", FILLED)
 
 SISEG = "arXiv:2308.00949"
+QUOTED = "as later papers quote it"
 PUBLISHED = (
     Published("SISeg, DFM", "OCRNet", {"AP": 27.09}, SISEG),
     Published("SISeg, DFM + CBR", "OCRNet", {"AP": 33.39}, SISEG),
     Published("SISeg", "DeepLabv3", {"AP": 34.42}, SISEG),
     Published("SISeg", "PSPNet", {"AP": 32.83}, SISEG),
     Published("IRNet, image labels", "", {"AP50": 46.7}, "CVPR 2019"),
-    Published("LIID, image labels", "", {"AP50": 48.4}, "TPAMI 2022"),
+    Published("LIID, image labels", "", {"AP50": 48.4}, QUOTED),
     Published("BESTIE, points", "", {"AP50": 56.1}, "CVPR 2022"),
-    Published("Mask R-CNN, full supervision", "", {"AP50": 67.9}, "as compared by BESTIE"),
+    Published("Mask R-CNN, full supervision", "", {"AP50": 67.9}, QUOTED),
 )
 
 
