@@ -1,6 +1,7 @@
 """Ground truth of other data sets: Cityscapes, ADE20K, label images; each in the files that it really has."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from sisegcli.cli import app
 from sisegcli.data.category_lists import load_categories
 from sisegcli.errors import ImageError, LayoutError
-from sisegcli.evaluation import evaluate, load_truth
+from sisegcli.evaluation import TRUTHS, evaluate, load_truth
 from sisegcli.evaluation.label_truth import read_ids
 from sisegcli.formats.cityscapes import CityscapesWriter
 from sisegcli.formats.records import ImageResult
@@ -235,3 +236,8 @@ def test_what_is_not_known_is_one_sentence(tmp_path):
     assert result.exit_code == 1
     assert "is no ground truth; give a VOC folder" in result.stderr and "Cityscapes, ADE20K" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_the_documentation_lists_what_is_known():
+    text = (Path(__file__).parent.parent / "docs/evaluation.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == list(TRUTHS)

@@ -13,7 +13,7 @@ from sisegcli.cli import options as shared
 from sisegcli.cli.options import INPUT, OUTPUT
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    import rich.console
     from rich.table import Table
 
     from sisegcli.evaluation import Report
@@ -75,17 +75,17 @@ def evaluate(
 
     Void pixels are ignored on both sides. Figures are in percent, in JSON from 0 to 1.
     """
-    import rich.console
-
+    from sisegcli.cli.console import Console
     from sisegcli.evaluation import evaluate as run
     from sisegcli.evaluation import load_predictions, load_truth
     from sisegcli.formats.files import refuse_existing, replacing
 
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-    truth = load_truth(gt, split, max_bytes)
-    found = load_predictions(predictions, truth, max_bytes)
-    report = run(found.images, truth, categories=found.categories, notes=found.notes)
+    console = Console(as_json)
+    truth = load_truth(gt, split, max_bytes, console.watch)
+    found = load_predictions(predictions, truth, max_bytes, console.watch)
+    report = run(found.images, truth, categories=found.categories, notes=found.notes, watch=console.watch)
     text = report.to_text()
     if out is not None:
         with replacing(out) as temporary:
@@ -93,10 +93,10 @@ def evaluate(
     if as_json:
         typer.echo(text)
     else:
-        _print(report, per_category, rich.console.Console(highlight=False))
+        _print(report, per_category, console.out)
 
 
-def _print(report: Report, per_category: bool, console: Console) -> None:
+def _print(report: Report, per_category: bool, console: rich.console.Console) -> None:
     faults = report.faults
     coco = {"AP": report.ap, "AP50": report.ap50, "AP75": report.ap75}
     sizes = {"small": report.ap_small, "medium": report.ap_medium, "large": report.ap_large, "AR": report.ar}

@@ -26,6 +26,7 @@ from sisegcli.data.masks import decode_ade20k
 from sisegcli.errors import ImageError
 from sisegcli.evaluation.label_truth import named_categories, read_ids, stuff_segments
 from sisegcli.evaluation.truth import GroundTruth, TruthImage, of_split
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.instances import Instance, instances_from_labels
 
 FOLDER = "annotations_instance"
@@ -38,7 +39,7 @@ def challenge_folder(folder: Path) -> Path | None:
     return next((place for place in places if place.name == FOLDER and place.is_dir()), None)
 
 
-def load_ade20k_truth(folder: Path, split: str | None = None) -> GroundTruth:
+def load_ade20k_truth(folder: Path, split: str | None = None, watch: Watch = unwatched) -> GroundTruth:
     """Read the Places Challenge's instances, and its stuff where ``annotations/`` lies beside them.
 
     Parameters
@@ -47,6 +48,8 @@ def load_ade20k_truth(folder: Path, split: str | None = None) -> GroundTruth:
         ``annotations_instance``; stems are like ``validation/ADE_val_00000001``.
     split : str, optional
         ``training`` or ``validation``.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def load_ade20k_truth(folder: Path, split: str | None = None) -> GroundTruth:
     things = np.array([0, *(category.id for category in names.values() if category.isthing)])
     paths = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))}
     images = {}
-    for stem, path in of_split(paths, split, folder).items():
+    for stem, path in watch(list(of_split(paths, split, folder).items()), "Reading ground truth"):
         colours = _colours(path)
         kinds, objects = colours[..., 0].astype(np.int32), colours[..., 1].astype(np.int32)
         if kinds.max(initial=0) >= len(things):
@@ -70,7 +73,7 @@ def load_ade20k_truth(folder: Path, split: str | None = None) -> GroundTruth:
     return GroundTruth(images, names)
 
 
-def load_full_ade20k_truth(folder: Path, split: str | None = None) -> GroundTruth:
+def load_full_ade20k_truth(folder: Path, split: str | None = None, watch: Watch = unwatched) -> GroundTruth:
     """Read the objects and the stuff of all ``ADE_*_seg.png`` below a folder.
 
     Parameters
@@ -79,6 +82,8 @@ def load_full_ade20k_truth(folder: Path, split: str | None = None) -> GroundTrut
         Any folder of the full data set; names of categories are in the JSON files beside the images.
     split : str, optional
         ``training``, ``validation`` or the name of any folder: only what lies in it.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def load_full_ade20k_truth(folder: Path, split: str | None = None) -> GroundTrut
         path.relative_to(folder).as_posix().removesuffix(SIGN): path for path in sorted(folder.rglob(f"ADE_*{SIGN}"))
     }
     images = {}
-    for stem, path in of_split(paths, split, folder).items():
+    for stem, path in watch(list(of_split(paths, split, folder).items()), "Reading ground truth"):
         colours = _colours(path)
         ids, objects = decode_ade20k(colours), colours[..., 2].astype(np.int32)
         is_stuff = np.isin(ids, [n for n, category in names.items() if not category.isthing])

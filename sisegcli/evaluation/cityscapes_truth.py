@@ -15,6 +15,7 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.errors import ImageError
 from sisegcli.evaluation.label_truth import read_ids
 from sisegcli.evaluation.truth import GroundTruth, TruthImage, of_split
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.instances import Instance, instances_from_labels
 
 SIGN = "_instanceIds.png"
@@ -25,7 +26,7 @@ IGNORED = frozenset({0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30})
 STEP = 1000
 
 
-def load_cityscapes_truth(folder: Path, split: str | None = None) -> GroundTruth:
+def load_cityscapes_truth(folder: Path, split: str | None = None, watch: Watch = unwatched) -> GroundTruth:
     """Read the instances, groups (as crowds) and stuff of all ``*_instanceIds.png`` below a folder.
 
     Parameters
@@ -34,6 +35,8 @@ def load_cityscapes_truth(folder: Path, split: str | None = None) -> GroundTruth
         Cityscapes itself, its ``gtFine``, or a folder of that. A stem is the photograph's: ``val/city/x_leftImg8bit``.
     split : str, optional
         ``train``, ``val`` or the name of any folder: only what lies in it.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -45,8 +48,8 @@ def load_cityscapes_truth(folder: Path, split: str | None = None) -> GroundTruth
     base = folder / "gtFine" if (folder / "gtFine").is_dir() else folder
     names = load_categories("cityscapes")
     paths = {_stem(path.relative_to(base).as_posix()): path for path in sorted(base.rglob(f"*{SIGN}"))}
-    chosen = of_split(paths, split, folder)
-    return GroundTruth({stem: _read(path, names) for stem, path in chosen.items()}, names)
+    chosen = list(of_split(paths, split, folder).items())
+    return GroundTruth({stem: _read(path, names) for stem, path in watch(chosen, "Reading ground truth")}, names)
 
 
 def _stem(name: str) -> str:

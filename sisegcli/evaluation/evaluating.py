@@ -14,6 +14,7 @@ from sisegcli.evaluation.panoptic import PanopticQuality, SegmentCounts, compare
 from sisegcli.evaluation.report import BoundaryPrecision, CategoryReport, Report
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.evaluation.voc_ap import voc_ap
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.instances import Instance
 
 VOC_IOUS = (0.25, 0.5, 0.7, 0.75)
@@ -29,6 +30,7 @@ def evaluate(
     *,
     categories: Categories | None = None,
     notes: Iterable[str] = (),
+    watch: Watch = unwatched,
 ) -> Report:
     """Compare predicted instances with the truth.
 
@@ -45,6 +47,8 @@ def evaluate(
         Names that the predictions give their categories; the report notes where they differ from the truth's.
     notes : iterable of str
         Notes on how the predictions were read, to be part of the report.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -69,12 +73,12 @@ def evaluate(
             f"No prediction is for an image of the ground truth: one is called {next(iter(predictions))}, the other "
             f"{next(iter(truth.images), None)}; give predictions of the same images."
         )
-    matches = match(aligned, truth)
+    matches = match(aligned, truth, watch)
     coco, edges = CocoEvaluation(matches), CocoEvaluation(matches, edges=True)
     voc = {iou: voc_ap(matches, iou) for iou in VOC_IOUS}
     names = Categories([*(categories or {}).values(), *truth.categories.values()])
     unmatched = coco.unmatched()
-    panoptic = _Panoptic(aligned, truth, names)
+    panoptic = _Panoptic(aligned, truth, names, watch)
     rows = []
     for category in sorted({*coco.categories, *panoptic.counts}):
         segments = panoptic.counts.get(category, SegmentCounts())
@@ -144,7 +148,9 @@ class _Panoptic:
         What a reader of it must know.
     """
 
-    def __init__(self, predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, names: Categories) -> None:
+    def __init__(
+        self, predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, names: Categories, watch: Watch
+    ) -> None:
         self.notes: list[str] = []
         images = truth.images.values()
         objects = {i.category for image in images for i in (*image.instances, *image.crowds)}
@@ -155,7 +161,7 @@ class _Panoptic:
         def judged(category: int) -> bool:
             return names.isthing(category) or (has_stuff and (truth.knows_stuff or category in objects))
 
-        self.counts, hidden = compare_segments(predictions, truth, judged)
+        self.counts, hidden = compare_segments(predictions, truth, judged, watch)
         if hidden:
             self.notes.append(
                 f"PQ is about segments that do not overlap, but {hidden:,} pixels belong to several here: predictions "

@@ -15,6 +15,7 @@ from sisegcli.data.layouts import find_pairs, read_split, voc_folder
 from sisegcli.data.rasters import TIFF
 from sisegcli.errors import ImageError, LayoutError
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.formats.voc import vote_categories
 from sisegcli.instances import Bool, Instance, instances_from_labels
 
@@ -37,6 +38,7 @@ def load_voc_truth(
     *,
     objects: str = "SegmentationObject",
     classes: str = "SegmentationClass",
+    watch: Watch = unwatched,
 ) -> GroundTruth:
     """Read the instances of a VOC devkit folder, or of one laid out like it.
 
@@ -49,6 +51,8 @@ def load_voc_truth(
     objects, classes : str
         Names of the two folders: numbers of objects from 1, and category ids; 0 is nobody, and the largest value of a
         pixel (255, or 65,535 in files of 16 bits) is void in either.
+    watch : Watch
+        Sees how it goes on.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def load_voc_truth(
         raise LayoutError(f"{folder / objects} holds no PNGs, so there is nothing to compare with; check the folder.")
     names = named_categories(folder)
     images = {}
-    for stem in stems:
+    for stem in watch(stems, "Reading ground truth"):
         places = [folder / classes / f"{stem}{suffix}" for suffix in SUFFIXES]
         one = there.get(stem, folder / objects / f"{stem}.png")
         other = next((place for place in places if place.is_file()), places[0])
@@ -81,7 +85,7 @@ def load_voc_truth(
     return GroundTruth(images, names)
 
 
-def load_flat_truth(folder: Path, split: str | None = None) -> GroundTruth:
+def load_flat_truth(folder: Path, split: str | None = None, watch: Watch = unwatched) -> GroundTruth:
     """Read label images side by side, at any depth: ``x_instances.png`` and ``x_mask.png``, or TIFFs.
 
     Raises
@@ -95,9 +99,8 @@ def load_flat_truth(folder: Path, split: str | None = None) -> GroundTruth:
         raise LayoutError(f"{folder} has no lists of images, so it has no split {split!r}; leave --split out.")
     names = named_categories(folder)
     images = {}
-    for path in sorted(_files(folder)):
-        if not path.stem.endswith(OBJECT_SIGN):
-            continue
+    objects = [path for path in sorted(_files(folder)) if path.stem.endswith(OBJECT_SIGN)]
+    for path in watch(objects, "Reading ground truth"):
         bare = path.with_name(path.stem.removesuffix(OBJECT_SIGN))
         places = [path.with_name(f"{bare.name}{sign}{suffix}") for sign in CLASS_SIGNS for suffix in SUFFIXES]
         other = next((place for place in places if place.is_file()), places[0])

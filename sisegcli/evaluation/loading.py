@@ -16,6 +16,7 @@ from sisegcli.evaluation.coco_truth import load_coco_truth
 from sisegcli.evaluation.label_truth import load_flat_truth, load_voc_truth
 from sisegcli.evaluation.panoptic_truth import load_panoptic_truth
 from sisegcli.evaluation.truth import GroundTruth
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.formats.panoptic_reader import is_panoptic
 
 TRUTHS = {
@@ -29,7 +30,9 @@ TRUTHS = {
 }
 """Ground truth that is known by itself, a sentence on each."""
 
-_SIGNS: tuple[tuple[re.Pattern[str], Callable[[Path, str | None], GroundTruth]], ...] = (
+Loader = Callable[[Path, str | None, Watch], GroundTruth]
+
+_SIGNS: tuple[tuple[re.Pattern[str], Loader], ...] = (
     (re.compile(r".+_instanceIds\.png"), load_cityscapes_truth),
     (re.compile(r"ADE_\w+_seg\.png"), load_full_ade20k_truth),
     (re.compile(r".+_instances\.(png|tiff?)", re.IGNORECASE), load_flat_truth),
@@ -37,7 +40,9 @@ _SIGNS: tuple[tuple[re.Pattern[str], Callable[[Path, str | None], GroundTruth]],
 """Names of files that tell the data set, wherever they lie."""
 
 
-def load_truth(path: Path | str, split: str | None = None, max_bytes: int = MAX_JSON) -> GroundTruth:
+def load_truth(
+    path: Path | str, split: str | None = None, max_bytes: int = MAX_JSON, watch: Watch = unwatched
+) -> GroundTruth:
     """Read ground truth, of any kind in `TRUTHS`.
 
     Parameters
@@ -49,6 +54,8 @@ def load_truth(path: Path | str, split: str | None = None, max_bytes: int = MAX_
         Cityscapes and ADE20K, the name of a folder.
     max_bytes : int
         A larger COCO file is refused.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -59,22 +66,24 @@ def load_truth(path: Path | str, split: str | None = None, max_bytes: int = MAX_
     if (path / "panoptic.json").is_file() and voc_folder(path) is None:
         path = path / "panoptic.json"
     if path.is_file():
-        return (load_panoptic_truth if is_panoptic(path) else load_coco_truth)(path, split, max_bytes)
+        if is_panoptic(path):
+            return load_panoptic_truth(path, split, max_bytes, watch)
+        return load_coco_truth(path, split, max_bytes)
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give the ground truth as a VOC folder or a COCO file.")
     if (path / "instances").is_dir() and (path / "masks").is_dir():
-        return load_voc_truth(path, split, objects="instances", classes="masks")
+        return load_voc_truth(path, split, objects="instances", classes="masks", watch=watch)
     challenge = challenge_folder(path)
     if challenge is not None:
-        return load_ade20k_truth(challenge, split)
+        return load_ade20k_truth(challenge, split, watch)
     if voc_folder(path) is None:
         load = _by_names(path)
         if load is not None:
-            return load(path, split)
-    return load_voc_truth(path, split)
+            return load(path, split, watch)
+    return load_voc_truth(path, split, watch=watch)
 
 
-def _by_names(folder: Path) -> Callable[[Path, str | None], GroundTruth] | None:
+def _by_names(folder: Path) -> Loader | None:
     """Return how to read the data set that the first telling name of a file is from; folders come in order."""
     for _, folders, names in os.walk(folder):
         folders.sort()

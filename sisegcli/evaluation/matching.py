@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from sisegcli.errors import ImageError
 from sisegcli.evaluation.boundary import boundary_ious
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.instances import Bool, Instance
 
 Floats = NDArray[np.float64]
@@ -78,7 +79,7 @@ def align(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
     return found
 
 
-def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> list[Match]:
+def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, watch: Watch = unwatched) -> list[Match]:
     """Compare predictions with the truth, image by image and category by category.
 
     Parameters
@@ -88,6 +89,8 @@ def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
         where the truth tells its stuff: they are no instances.
     truth : GroundTruth
         What is to be found.
+    watch : Watch
+        Sees how it goes on.
 
     Returns
     -------
@@ -96,7 +99,7 @@ def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
     """
     found: list[Match] = []
     stuff = truth.stuff_alone()
-    for number, (stem, image) in enumerate(truth.images.items()):
+    for number, (stem, image) in enumerate(watch(list(truth.images.items()), "Comparing")):
         predicted = [i for i in predictions.get(stem, ()) if i.category not in stuff]
         found += _match_image(number, without_void(stem, predicted, image), image)
     return found

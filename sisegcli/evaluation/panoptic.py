@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.instances import Instance, Labels, labels_from_instances
 
 MATCHED = 0.5
@@ -91,7 +92,10 @@ def mean_quality(counts: Iterable[SegmentCounts]) -> PanopticQuality:
 
 
 def compare_segments(
-    predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, judged: Callable[[int], bool]
+    predictions: Mapping[str, Sequence[Instance]],
+    truth: GroundTruth,
+    judged: Callable[[int], bool],
+    watch: Watch = unwatched,
 ) -> tuple[dict[int, SegmentCounts], int]:
     """Match the segments of all images.
 
@@ -105,6 +109,8 @@ def compare_segments(
         are known to be none of them.
     judged : callable
         Says of a category whether it takes part.
+    watch : Watch
+        Sees how it goes on.
 
     Returns
     -------
@@ -115,7 +121,7 @@ def compare_segments(
     """
     counts: dict[int, SegmentCounts] = {}
     hidden = 0
-    for stem, image in truth.images.items():
+    for stem, image in watch(list(truth.images.items()), "Comparing segments"):
         found = [i for i in predictions.get(stem, ()) if i.area and judged(i.category)]
         true = [i for i in (*image.instances, *(image.stuff or ())) if judged(i.category)]
         crowds = [i for i in image.crowds if judged(i.category)]

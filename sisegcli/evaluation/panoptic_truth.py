@@ -8,10 +8,13 @@ from sisegcli.data.texts import MAX_JSON
 from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import file_stem, subset_by_list
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.formats.panoptic_reader import read_panoptic
 
 
-def load_panoptic_truth(path: Path | str, split: Path | str | None = None, max_bytes: int = MAX_JSON) -> GroundTruth:
+def load_panoptic_truth(
+    path: Path | str, split: Path | str | None = None, max_bytes: int = MAX_JSON, watch: Watch = unwatched
+) -> GroundTruth:
     """Read the things and the stuff of a COCO panoptic file.
 
     Parameters
@@ -23,6 +26,8 @@ def load_panoptic_truth(path: Path | str, split: Path | str | None = None, max_b
         A text file of image names, one a line, with or without suffix: only these are kept.
     max_bytes : int
         A larger JSON file is refused.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -32,7 +37,8 @@ def load_panoptic_truth(path: Path | str, split: Path | str | None = None, max_b
     found = read_panoptic(path, max_bytes)
     isthing = found.categories.isthing
     images: dict[str, TruthImage] = {}
-    for image in found.images:
+    for one in watch(found.listed, "Reading ground truth"):
+        image = one.read()
         stem = file_stem(image.file_name)
         if stem in images:
             raise InputError(f"{path} has two images called {stem}; predictions are found by name, so rename one.")

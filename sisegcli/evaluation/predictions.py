@@ -12,6 +12,7 @@ from sisegcli.data.texts import MAX_JSON
 from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import file_stem
 from sisegcli.evaluation.truth import GroundTruth
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.formats.coco import CocoFile, read_coco
 from sisegcli.formats.panoptic_reader import is_panoptic, read_panoptic
 from sisegcli.formats.voc import read_voc_instances
@@ -37,7 +38,9 @@ class Predictions:
     notes: list[str] = field(default_factory=list)
 
 
-def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_bytes: int = MAX_JSON) -> Predictions:
+def load_predictions(
+    path: Path | str, truth: GroundTruth | None = None, max_bytes: int = MAX_JSON, watch: Watch = unwatched
+) -> Predictions:
     """Read predictions.
 
     Parameters
@@ -50,6 +53,8 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
         What a list of COCO results takes its images' names from.
     max_bytes : int
         A larger COCO file is refused.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
     path = Path(path)
     if path.is_dir():
         if (path / "SegmentationObject").is_dir() and (path / "SegmentationClass").is_dir():
-            return _from_folder(path)
+            return _from_folder(path, watch)
         names = (name for name in ("instances.json", "panoptic.json") if (path / name).is_file())
         name = next(names, None)
         if name is None:
@@ -69,7 +74,7 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
             )
         path = path / name
     if path.is_file() and is_panoptic(path):
-        return _from_panoptic(path, max_bytes)
+        return _from_panoptic(path, max_bytes, watch)
     coco = read_coco(path, max_bytes)
     if coco.is_results:
         return _from_results(path, coco, truth)
@@ -80,10 +85,11 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
     return Predictions(images, coco.categories)
 
 
-def _from_panoptic(path: Path, max_bytes: int) -> Predictions:
+def _from_panoptic(path: Path, max_bytes: int, watch: Watch) -> Predictions:
     found = read_panoptic(path, max_bytes)
     images: dict[str, list[Instance]] = {}
-    for image in found.images:
+    for one in watch(found.listed, "Reading predictions"):
+        image = one.read()
         segments = [*image.segments, *image.crowds]
         images.setdefault(file_stem(image.file_name), []).extend(segments if found.scored else score_by_area(segments))
     note = f"{path} has no scores, so a segment's score is the part of the image that it covers; PQ needs none."
@@ -104,12 +110,12 @@ def _from_results(path: Path, coco: CocoFile, truth: GroundTruth | None) -> Pred
     return Predictions(images, notes=notes if foreign else [])
 
 
-def _from_folder(folder: Path) -> Predictions:
+def _from_folder(folder: Path, watch: Watch) -> Predictions:
     objects, classes = folder / "SegmentationObject", folder / "SegmentationClass"
     table = folder / "instances.csv"
     listed = _read_table(table) if table.is_file() else None
     images = {}
-    for path in sorted(objects.rglob("*.png")):
+    for path in watch(sorted(objects.rglob("*.png")), "Reading predictions"):
         relative = path.relative_to(objects)
         stem = relative.with_suffix("").as_posix()
         labels, categories, _ = read_voc_instances(path, classes / relative)

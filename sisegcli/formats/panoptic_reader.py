@@ -51,9 +51,9 @@ class PanopticImage:
 
 @dataclass(frozen=True, slots=True)
 class PanopticFile:
-    """What a panoptic file holds: images in its order, categories, and whether all segments have scores."""
+    """What a panoptic file holds: its images, yet to be read, its categories, and whether all segments have scores."""
 
-    images: list[PanopticImage]
+    listed: list[ListedImage]
     categories: Categories
     scored: bool
 
@@ -70,7 +70,7 @@ def is_panoptic(path: Path) -> bool:
 
 
 def read_panoptic(path: Path | str, max_bytes: int = MAX_JSON) -> PanopticFile:
-    """Read a panoptic file and its PNGs, which are in the folder of the same name, without ``.json``.
+    """Read a panoptic file; its PNGs are in the folder of the same name, without ``.json``.
 
     Parameters
     ----------
@@ -83,8 +83,6 @@ def read_panoptic(path: Path | str, max_bytes: int = MAX_JSON) -> PanopticFile:
     ------
     InputError
         If the file or the folder cannot be read or is none of its kind, or a name leads out of the folder.
-    ImageError
-        If a PNG cannot be read, or its segments are not those of the JSON.
     """
     path = Path(path)
     try:
@@ -102,18 +100,18 @@ def read_panoptic(path: Path | str, max_bytes: int = MAX_JSON) -> PanopticFile:
             for c in content.get("categories", [])
         )
         names = {image["id"]: str(image.get("file_name", "")) for image in content.get("images", [])}
-        listed = [_Listed(annotation, names) for annotation in content["annotations"]]
+        listed = [ListedImage(annotation, names, folder) for annotation in content["annotations"]]
     except _MALFORMED as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{path} is not a COCO panoptic file as it should be ({reason}); export it again.") from error
-    images = [one.read(folder) for one in listed]
-    return PanopticFile(images, categories, all(one.scored for one in listed))
+    return PanopticFile(listed, categories, all(one.scored for one in listed))
 
 
-class _Listed:
-    """An annotation of the JSON, checked."""
+class ListedImage:
+    """An annotation of the JSON, checked; its PNG is not read yet."""
 
-    def __init__(self, annotation: dict[str, Any], names: dict[Any, str]) -> None:
+    def __init__(self, annotation: dict[str, Any], names: dict[Any, str], folder: Path) -> None:
+        self._folder = folder
         number = annotation["image_id"]
         self.id = number if isinstance(number, int) else None
         self.png = str(annotation["file_name"])
@@ -136,9 +134,15 @@ class _Listed:
             if segment.get("iscrowd"):
                 self.crowds.add(number)
 
-    def read(self, folder: Path) -> PanopticImage:
-        """Read the PNG."""
-        path = folder / self.png
+    def read(self) -> PanopticImage:
+        """Read the PNG.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be read, or its segments are not those of the JSON.
+        """
+        path = self._folder / self.png
         labels = _read_numbers(path)
         present = np.unique(labels[labels > 0]).tolist()
         unknown = next((number for number in present if number not in self.categories), None)
