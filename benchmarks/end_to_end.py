@@ -103,7 +103,7 @@ def run(
         sys.stderr.write(f"Error: {error}\n")
         return error.exit_code
     if options.json:
-        content: dict[str, Any] = {"rows": {name: report.to_json() for name, report in reports.items()}}
+        content: dict[str, Any] = {"rows": {name: report.to_json(curves=False) for name, report in reports.items()}}
         content["published"] = [vars_of(row) for row in published]
         sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         return status

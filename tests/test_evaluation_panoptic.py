@@ -14,7 +14,9 @@ from sisegcli.categories import Categories, Category
 from sisegcli.errors import ImageError, InputError
 from sisegcli.evaluation import GroundTruth, TruthImage, evaluate, load_predictions, load_truth
 from sisegcli.evaluation.panoptic import compare_segments, joint_counts
+from sisegcli.formats import panoptic_reader
 from sisegcli.formats.coco_panoptic import segment_colours
+from sisegcli.formats.panoptic_reader import is_panoptic
 from sisegcli.instances import Instance, instances_from_labels
 
 CAT, DOG, SKY, ROAD = 3, 7, 20, 21
@@ -276,6 +278,16 @@ def test_a_panoptic_file_is_read(tmp_path):
     assert (found.notes, [i.score for i in found.images["x"]]) == ([], [0.5] * 4)
     (tmp_path / "some.txt").write_text("x.jpg\n")
     assert list(load_truth(path, str(tmp_path / "some.txt")).images) == ["x"]
+
+
+def test_the_sign_of_a_panoptic_file_is_found_wherever_it_lies(tmp_path, monkeypatch):
+    path = write_panoptic(tmp_path, "p", {"x": (strip(1), {1: CAT})}, CATEGORIES, {"x": set()})
+    assert not is_panoptic(tmp_path / "none.json")
+    for size in (16, 17, 23, 64):  # across the borders of blocks
+        monkeypatch.setattr(panoptic_reader, "_BLOCK", size)
+        assert is_panoptic(path)
+    path.write_text(path.read_text().replace("segments_info", "segments"))
+    assert not is_panoptic(path)
 
 
 def test_ids_of_images_may_be_names(tmp_path):

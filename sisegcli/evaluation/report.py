@@ -113,9 +113,13 @@ class Report:
     categories: list[CategoryReport]
     notes: list[str] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, curves: bool = True) -> dict[str, Any]:
         """Return the report as what JSON can hold: IoUs as strings, None for NaN; ``recalls`` are the curves'."""
-        plain: dict[str, Any] = _plain({**asdict(self), "recalls": list(RECALLS)})
+        plain: dict[str, Any] = _plain(asdict(self))
+        if curves:
+            return {**plain, "recalls": list(RECALLS)}
+        for row in plain["categories"]:
+            del row["curves"]
         return plain
 
     def to_text(self) -> str:

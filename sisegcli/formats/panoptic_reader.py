@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class PanopticFile:
 def is_panoptic(path: Path) -> bool:
     """Return whether a file speaks of panoptic segments; it is searched, as parsing a large one twice would be slow."""
     kept = b""
-    with path.open("rb") as file:
+    with suppress(OSError), path.open("rb") as file:  # whoever reads it next says what is wrong
         while block := file.read(_BLOCK):
             if _SIGN in kept + block:
                 return True
