@@ -39,6 +39,8 @@ class Category:
 class Categories(Mapping[int, Category]):
     """Categories by id, in order of id; ids that nobody named are things called ``class-7``.
 
+    Examples
+    --------
     >>> categories = Categories([Category(15, "person"), Category(3, "sky", isthing=False)])
     >>> [category.name for category in categories.values()]
     ['sky', 'person']
@@ -71,6 +73,8 @@ class Categories(Mapping[int, Category]):
 
         Named ids come first, in order, and all others after them, so that the number depends on nothing else.
 
+        Examples
+        --------
         >>> categories = Categories([Category(3, "sky"), Category(15, "person")])
         >>> [categories.number(category_id) for category_id in (3, 15, 0, 1, 2, 4, 16)]
         [0, 1, 2, 3, 4, 5, 16]
@@ -81,6 +85,8 @@ class Categories(Mapping[int, Category]):
     def numbered(self, count: int) -> list[Category]:
         """Return the categories of the numbers from 0 up to `count`, and all named ones in any case.
 
+        Examples
+        --------
         >>> [category.name for category in Categories([Category(1, "sky")]).numbered(3)]
         ['sky', 'class-0', 'class-2']
         """

@@ -52,6 +52,8 @@ class Instance:
     def from_mask(cls, mask: Bool, category: int, score: float = 1.0) -> Instance:
         """Make an instance from a boolean mask of shape (H, W).
 
+        Examples
+        --------
         >>> instance = Instance.from_mask(np.array([[0, 1, 1], [0, 1, 0]], bool), category=5)
         >>> instance.box, instance.area
         ((0, 1, 2, 2), 3)
@@ -81,6 +83,8 @@ class Instance:
     def crop(self, box: tuple[int, int, int, int] | None = None) -> Bool:
         """Decode what lies in a box (top, left, height, width), by default its own, and nothing around it.
 
+        Examples
+        --------
         >>> Instance.from_mask(np.array([[0, 1, 1], [0, 1, 0]], bool), category=5).crop().astype(int).tolist()
         [[1, 1], [1, 0]]
         """

@@ -63,6 +63,8 @@ def instance_doubts(instances: Sequence[Instance]) -> list[float]:
 def image_doubt(doubts: Sequence[float]) -> float:
     """Return the doubt of an image, in [0, 1], from those of its instances.
 
+    Examples
+    --------
     >>> image_doubt([0.5, 0.5]), image_doubt([])
     (0.75, 0.0)
     """
