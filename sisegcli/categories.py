@@ -65,7 +65,13 @@ class Categories(Mapping[int, Category]):
         return f"Categories({list(self._by_id.values())!r})"
 
     def find(self, category_id: int) -> Category:
-        """Return the category of an id, made up as a thing where nobody named it."""
+        """Return the category of an id, made up as a thing where nobody named it.
+
+        Examples
+        --------
+        >>> Categories([Category(3, "sky", isthing=False)]).find(7)
+        Category(id=7, name='class-7', isthing=True, supercategory='')
+        """
         return self._by_id.get(category_id) or Category(category_id, f"class-{category_id}")
 
     def number(self, category_id: int) -> int:

@@ -65,7 +65,13 @@ class Instance:
 
     @classmethod
     def from_rle(cls, counts: bytes, size: tuple[int, int], category: int, score: float = 1.0) -> Instance:
-        """Make an instance from COCO's compressed run-length code."""
+        """Make an instance from COCO's compressed run-length code.
+
+        Examples
+        --------
+        >>> Instance.from_rle(b"123", (2, 3), category=5).mask().astype(int).tolist()
+        [[0, 1, 0], [1, 0, 0]]
+        """
         rle = {"size": list(size), "counts": counts}
         left, top, width, height = (int(v) for v in coco_mask.toBbox(rle))
         return cls(category, float(score), size, counts, (top, left, height, width), int(coco_mask.area(rle)))
