@@ -33,6 +33,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Add files that are made, or that lie outside of ``docs/``."""
     files.append(File.generated(config, "reference/commands.md", content=commands_page()))
     files.append(File.generated(config, "highlight.css", content=HtmlFormatter().get_style_defs(".highlight")))
+    files.append(File.generated(config, "changelog.md", abs_src_path=str(ROOT / "CHANGELOG.md")))
     for path in sorted((ROOT / "examples").glob("*.png")):
         files.append(File.generated(config, f"examples/{path.name}", abs_src_path=str(path)))
     return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import typer.main
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -90,7 +92,7 @@ def test_python_of_the_reference_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     names = run_page("docs/reference/python.md", tmp_path)
     written = json.loads(Path("out/instances.json").read_text(encoding="utf-8"))
-    assert len(written["annotations"]) == len(names["found"]) > 1
+    assert len(written["annotations"]) == len(names["instances"]) > 1
     assert np.asarray(Image.open("overlay.png")).shape == (240, 320, 3)
 
 
@@ -145,14 +147,23 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_the_page_of_commands_has_every_option() -> None:
-    pytest.importorskip("mkdocs")
-    import typer.main
-    from docs_pages import commands_page
-
-    page = commands_page()
+    docs_pages = pytest.importorskip("docs_pages", reason="MkDocs is not there", exc_type=ImportError)
+    page = docs_pages.commands_page()
     program: Any = typer.main.get_command(app)
     for name, command in program.commands.items():
         part = page.split(f"\n## sisegcli {name}\n")[1].split("\n## ")[0]
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 assert parameter.opts and all(option in part for option in parameter.opts), (name, parameter.opts)
+
+
+def test_what_the_documentation_takes_from_elsewhere(caplog: pytest.LogCaptureFixture) -> None:
+    docs_pages = pytest.importorskip("docs_pages", reason="MkDocs is not there", exc_type=ImportError)
+    assert doctest.testmod(docs_pages) == (0, 3)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="index.md"))
+    docs_pages.on_post_page('<a href="https://there.example/">', page=page)
+    assert not caplog.records
+    docs_pages.on_post_page('<script src="https://there.example/a.js">', page=page)
+    assert [record.getMessage() for record in caplog.records] == [
+        'index.md would fetch <script src="https://there.example/a.js">'
+    ]
