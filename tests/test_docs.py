@@ -147,7 +147,8 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_the_page_of_commands_has_every_option() -> None:
-    docs_pages = pytest.importorskip("docs_pages", reason="MkDocs is not there", exc_type=ImportError)
+    pytest.importorskip("mkdocs")
+    docs_pages = pytest.importorskip("docs_pages")
     page = docs_pages.commands_page()
     program: Any = typer.main.get_command(app)
     for name, command in program.commands.items():
@@ -158,7 +159,8 @@ def test_the_page_of_commands_has_every_option() -> None:
 
 
 def test_what_the_documentation_takes_from_elsewhere(caplog: pytest.LogCaptureFixture) -> None:
-    docs_pages = pytest.importorskip("docs_pages", reason="MkDocs is not there", exc_type=ImportError)
+    pytest.importorskip("mkdocs")
+    docs_pages = pytest.importorskip("docs_pages")
     assert doctest.testmod(docs_pages) == (0, 3)
     page = SimpleNamespace(file=SimpleNamespace(src_uri="index.md"))
     docs_pages.on_post_page('<a href="https://there.example/">', page=page)
