@@ -155,11 +155,12 @@ class _Panoptic:
         images = truth.images.values()
         objects = {i.category for image in images for i in (*image.instances, *image.crowds)}
         has_stuff = any(not names.isthing(i.category) for found in predictions.values() for i in found)
+        both = has_stuff and (truth.knows_stuff or not all(map(names.isthing, objects)))
         if truth.knows_stuff and not has_stuff:
             self.notes.append("There is no stuff among the predictions, so PQ is that of things alone.")
 
         def judged(category: int) -> bool:
-            return names.isthing(category) or (has_stuff and (truth.knows_stuff or category in objects))
+            return names.isthing(category) or (both and (truth.knows_stuff or category in objects))
 
         self.counts, hidden = compare_segments(predictions, truth, judged, watch)
         if hidden:
@@ -169,7 +170,7 @@ class _Panoptic:
             )
         things = {category: count for category, count in self.counts.items() if names.isthing(category)}
         self.means: dict[str, PanopticQuality] = {"things": mean_quality(things.values())}
-        if len(things) < len(self.counts):
+        if both:
             stuff = [count for category, count in self.counts.items() if category not in things]
             self.means = {"all": mean_quality(self.counts.values()), **self.means, "stuff": mean_quality(stuff)}
 
