@@ -145,6 +145,8 @@ def halve(x: Tensor) -> Tensor:
     >>> halve(torch.tensor([[[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]]]))
     tensor([[[[3.5000, 5.5000]]]])
     """
+    if torch.jit.is_tracing():  # other engines are faster by their own operator
+        return F.avg_pool2d(x, 2)
     rows, columns = (side - side % 2 for side in x.shape[-2:])
     x = x[..., :rows, :columns]
     total = x[..., ::2, ::2] + x[..., ::2, 1::2]
