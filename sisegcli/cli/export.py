@@ -56,5 +56,3 @@ def export(
         console.tell(f"Written: {path}")
     if to is not Kind.torchscript:
         console.tell(f"Use it: sisegcli convert DIR --weights {summary.outputs[0]}")
-
-

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from sisegcli.network.efficientnet_lite import SamePadConv2d, same_padding
+from sisegcli.network.heads import is_traced
 
 
 class FoldedConv(nn.Module):
@@ -53,7 +54,7 @@ class FoldedConv(nn.Module):
         """Pad as `SamePadConv2d` does, and say what padding is left to the convolution."""
         if self.stride == 1:
             return x, [self.kernel // 2] * 2
-        if torch.jit.is_tracing():  # a graph is for sides that are multiples of the network's alignment: even, here
+        if is_traced():  # a graph is for sides that are multiples of the network's alignment: even, here
             rows = columns = self.kernel - 2
         else:
             rows, columns = same_padding(x, self.kernel, self.stride)

@@ -58,7 +58,10 @@ def fused(network: Network, device: torch.device) -> Network:
 
 
 def infers_in_bfloat16(network: nn.Module, device: torch.device) -> bool:
-    """Return whether a network that is not to be trained should compute in bfloat16: where it pays, unless it is fused or exported."""
+    """Return whether a network that is not to be trained should compute in bfloat16: where it pays.
+
+    Fused and exported ones never do.
+    """
     return computes_in_bfloat16(device) and not is_fused(network) and not isinstance(network, Engine | ExportedNetwork)
 
 

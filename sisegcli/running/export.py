@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from sisegcli.errors import CheckpointError, OptionError, OutputError
 from sisegcli.formats.files import SUFFIX, output_errors
 from sisegcli.network.checkpoint import load_checkpoint
 from sisegcli.network.config import read_metadata
-from sisegcli.network.exported.engines import ExportedNetwork, Run
-from sisegcli.network.exported.files import companions, exported_kind, load_exported
+from sisegcli.network.exported.engines import ExportedNetwork, Run, as_tuple
+from sisegcli.network.exported.files import companions, load_exported
 from sisegcli.network.exported.graphs import KINDS, Description, graphs_of
 from sisegcli.network.exported.onnx_file import write_onnx
 from sisegcli.network.exported.openvino_file import write_openvino
@@ -88,16 +88,16 @@ def export(weights: str | Path, kind: str, out: Path | None = None, *, overwrite
     if kind not in KINDS:
         raise OptionError(f"Nothing exports to '{kind}'; choose one of {', '.join(KINDS)}.")
     source = weights_path(weights)
-    if exported_kind(source) is not None:
-        raise CheckpointError(f"{source} is exported already; give the .safetensors file that it was made of.")
+    network, config = load_checkpoint(source)
     target = Path(f"{source.stem}{KINDS[kind]}") if out is None else out
     if target.suffix != KINDS[kind]:
-        raise OptionError(f"--to {kind} writes files that end with {KINDS[kind]}; call --out {target.stem}{KINDS[kind]}.")
-    wanted = [target, target.with_suffix(".bin")] if kind == "openvino" else [target]
+        raise OptionError(
+            f"--to {kind} writes files that end with {KINDS[kind]}; name --out {target.stem}{KINDS[kind]}."
+        )
+    wanted = [target] if kind == "torchscript" else companions(target)
     for path in wanted:
         if path.is_dir() or (path.exists() and not overwrite):
             raise OutputError(f"{path} exists already; choose another name with --out, or pass --overwrite.")
-    network, config = load_checkpoint(source)
     notes = {name: text for name, text in read_metadata(source)[0].items() if name not in ("format", "config")}
     parts = portable(network)
     description = describe_parts(parts, network, config, notes)
@@ -140,11 +140,7 @@ def _difference(network: SisegNetwork, exported: Any, description: Description) 
         shown = examples(graph, 2 * description.alignment, count=3, seed=1)
         ours, theirs = (whole if graph.whole else getattr(whole, graph.name) for whole in (network, exported))
         with torch.inference_mode():
-            pairs = zip(_tensors(ours(*shown)), _tensors(theirs(*shown)), strict=True)
+            pairs = zip(as_tuple(ours(*shown)), as_tuple(theirs(*shown)), strict=True)
             shares = [float((a - b).abs().max() / a.abs().max().clamp_min(1e-6)) for a, b in pairs]
-        largest = max(largest, *shares) if shares == shares else float("nan")  # noqa: PLR0124
+        largest = math.nan if any(map(math.isnan, (largest, *shares))) else max(largest, *shares)
     return largest
-
-
-def _tensors(answer: Any) -> tuple[Tensor, ...]:
-    return answer if isinstance(answer, tuple) else (answer,)

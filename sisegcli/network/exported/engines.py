@@ -90,13 +90,20 @@ class ExportedNetwork(nn.Module):
         Raises
         ------
         CheckpointError
-            If one fails.
+            If one fails, or answers with what is no number.
         """
         parts = (self.network, self.membership, self.edges, self.wholeness)
         for part in (part for part in parts if part is not None):
             sides = (self.alignment, self.alignment) if part.graph.whole else (WINDOW, WINDOW)
             first = torch.zeros(1, 3, *sides, dtype=torch.uint8)
-            part(first, *(torch.zeros(1, 1, *sides) for _ in part.graph.inputs[1:]))
+            answers = part(first, *(torch.zeros(1, 1, *sides) for _ in part.graph.inputs[1:]))
+            if not all(answer.isfinite().all() for answer in as_tuple(answers)):
+                raise CheckpointError(f"{part.path} answers with what is no number; export it again.")
+
+
+def as_tuple(answer: Any) -> tuple[Tensor, ...]:
+    """Return the answers of a network, of which there may be one or several."""
+    return answer if isinstance(answer, tuple) else (answer,)
 
 
 def _line(error: Exception) -> str:

@@ -119,8 +119,10 @@ def parse_description(path: Path, metadata: Mapping[str, Any]) -> Description:
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         alignment, sizes = 0, {}
     fine = type(alignment) is int and 0 < alignment <= MAX_ALIGNMENT
-    if not fine or list(sizes) != [graph.name for graph in graphs_of(config)] or not all(
-        type(size) is int for size in sizes.values()
+    if (
+        not fine
+        or list(sizes) != [graph.name for graph in graphs_of(config)]
+        or not all(type(size) is int for size in sizes.values())
     ):
         raise CheckpointError(f"{path} does not say what it holds; export it again with this version of sisegcli.")
     return Description(config, alignment, sizes, notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -49,19 +48,18 @@ def write_onnx(path: Path, parts: Mapping[str, nn.Module], description: Descript
     onnx, compose = import_engine("onnx", missing), import_engine("onnx.compose", missing)
     whole = onnx.ModelProto()
     for graph in graphs_of(description.config):
-        file = io.BytesIO()
         with quiet_tracing():
             torch.onnx.export(
                 parts[graph.name],
                 tuple(examples(graph, description.alignment)),
-                file,
+                path,
                 input_names=graph.input_names,
                 output_names=graph.output_names,
                 dynamic_axes=_axes(graph),
                 opset_version=OPSET,
                 dynamo=False,  # the other exporter needs one package more, and makes the same graph
             )
-        model = onnx.load_model_from_string(file.getvalue())
+        model = onnx.load_model_from_string(path.read_bytes())
         kept = {"rename_inputs": False, "rename_outputs": False}
         model = compose.add_prefix(model, f"{graph.name}/", **kept)
         if not whole.graph.node:

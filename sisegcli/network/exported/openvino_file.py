@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from sisegcli.errors import CheckpointError, OptionError, SisegError
+from sisegcli.errors import CheckpointError, OptionError
 from sisegcli.network.exported.graphs import Description, Graph, graphs_of, parse_description
 from sisegcli.network.exported.packages import import_engine
 
@@ -52,7 +52,9 @@ def write_openvino(path: Path, parts: Mapping[str, nn.Module], description: Desc
     """
     from sisegcli.network.exported.portable import examples, quiet_tracing
 
-    engine = import_engine("openvino", OptionError("--to openvino needs more packages; pip install 'sisegcli[openvino]'."))
+    engine = import_engine(
+        "openvino", OptionError("--to openvino needs more packages; pip install 'sisegcli[openvino]'.")
+    )
     parameters, results = [], []
     for graph in graphs_of(description.config):
         shown = examples(graph, description.alignment)
@@ -129,7 +131,9 @@ def openvino_runs(path: Path, content: tuple[bytes, bytes], description: Descrip
     """
     import torch
 
-    engine = import_engine("openvino", CheckpointError(f"{path} needs more packages; pip install 'sisegcli[openvino]'."))
+    engine = import_engine(
+        "openvino", CheckpointError(f"{path} needs more packages; pip install 'sisegcli[openvino]'.")
+    )
     threads = torch.get_num_threads()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
@@ -169,4 +173,3 @@ class _Compiled:
             self.local.request = self.model.create_infer_request()
         # Inputs are shared for the time of the call, outputs are copied.
         return list(self.local.request.infer(list(arrays), share_inputs=True).values())
-
