@@ -118,8 +118,9 @@ def check_up(asked: str | None = None) -> Checkup:
     CheckpointError
         If there are no such weights.
     """
-    path = None if asked is None else weights_path(asked)
-    device = pick_device("auto" if path is None or exported_kind(path) is None else "cpu")
+    given = None if asked is None else weights_path(asked)
+    kind = None if given is None else exported_kind(given)
+    device = pick_device("auto" if kind is None else "cpu")
     versions = {"python": platform.python_version(), "sisegcli": __version__} | {n: version_of(n) for n in NEEDED}
     processor = {
         "machine": platform.machine(),
@@ -134,20 +135,20 @@ def check_up(asked: str | None = None) -> Checkup:
     for path in shipped_weights():
         weights[path.stem] = fault = _fault(path)
         problems += [fault] if fault else []
-    if path is not None and path not in shipped_weights():
-        weights[str(path)] = fault = _fault(path)
+    if given is not None and given not in shipped_weights():
+        weights[str(given)] = fault = _fault(given)
         problems += [fault] if fault else []
     engine = fused = computes_in = seconds = None
     try:
         segmenter = Segmenter(asked or "default", device=str(device))
-        engine = "torch" if path is None else exported_kind(path) or "torch"
+        engine = kind or "torch"
         fused = is_fused(segmenter.predictor.network)
         computes_in = "bfloat16" if segmenter.predictor.half else "float32"
         seconds = _time_forward(segmenter)
     except (SisegError, RuntimeError) as error:  # RuntimeError: torch's, of a device that is there and does not work
         if str(error) not in weights.values():  # else it is told of already
             problems.append(f"The {asked or 'default'} network does not run on {device}: {str(error).splitlines()[0]}")
-    lacking = lacks_for_fusing(device) if engine in (None, "torch") else None
+    lacking = lacks_for_fusing(device) if kind is None else None
     return Checkup(
         versions=versions,
         device=str(device),

@@ -61,7 +61,7 @@ def write_torchscript(path: Path, parts: Mapping[str, nn.Module], description: D
         shown = {methods.get(graph.name, graph.name): tuple(examples(graph, description.alignment)) for graph in graphs}
         traced = torch.jit.trace_module(_Methods(parts).eval(), shown, check_trace=False)  # type: ignore[no-untyped-call]
         frozen = torch.jit.freeze(traced, preserved_attrs=[name for name in shown if name != "forward"])
-    torch.jit.save(frozen, path, _extra_files={FACTS: json.dumps(description.to_metadata())})
+        torch.jit.save(frozen, path, _extra_files={FACTS: json.dumps(description.to_metadata())})
 
     def runner(name: str) -> Run:
         method = getattr(frozen, methods.get(name, name))
