@@ -432,7 +432,9 @@ def checkpoints() -> Iterator[Case]:
         if what in ("pickle", "torch", "text", "zeros", "noise", "no-config"):
             for name in ("w.onnx", "w.xml"):
                 yield Case(f"weights-{what}-called-{name[2:]}", _weights(content, name), "refused", name)
-    doubled = "".join(f'<!ENTITY {b} "&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};">' for a, b in pairwise("abcdefghijk"))
+    doubled = "".join(
+        f'<!ENTITY {b} "&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};">' for a, b in pairwise("abcdefghijk")
+    )
     billion = f'<!DOCTYPE net [<!ENTITY a "ha">{doubled}]><net><rt_info><sisegcli value="&k;"/></rt_info></net>'
     nested = "<net>" * 100_000
     for what, text in {"billion": billion, "nested": nested, "no-xml": "<net><rt_info>", "no-facts": "<net/>"}.items():

@@ -387,12 +387,14 @@ def test_weights_of_another_engine_are_not_trained_on(tmp_path) -> None:
     )
 
 
-# -- bad files of OpenVINO, which are read without it -------------------------------------------------------------------
+# -- bad files of OpenVINO, which are read without it ------------------------------------------------------------------
 
 
 def told(**changes) -> str:
     sizes = {graph.name: 1 for graph in graphs_of(CONFIG)}
-    facts = Description(CONFIG, 16, sizes, {}).to_metadata() | {openvino_file.SUM: hashlib.sha256(b"numbers").hexdigest()}
+    facts = Description(CONFIG, 16, sizes, {}).to_metadata() | {
+        openvino_file.SUM: hashlib.sha256(b"numbers").hexdigest()
+    }
     return json.dumps({k: v for k, v in (facts | changes).items() if v is not None}).replace('"', "&quot;")
 
 
