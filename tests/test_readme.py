@@ -1,6 +1,6 @@
 """The README names only what exists: commands, options, their values, files, extras and Python names.
 
-So do the sessions in docs/scale.md.
+So do the sessions in docs/scale.md and docs/export.md.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ else:
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCALE = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
+EXPORT = (ROOT / "docs/export.md").read_text(encoding="utf-8")
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
 
 SESSIONS: list[str] = [
     line
-    for block in re.findall(r"```console\n(.*?)```", README + SCALE, re.DOTALL)
+    for block in re.findall(r"```console\n(.*?)```", README + SCALE + EXPORT, re.DOTALL)
     for line in re.findall(r"^\$ (sisegcli .*)$", block, re.MULTILINE)
 ]
 
