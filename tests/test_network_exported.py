@@ -314,6 +314,16 @@ def test_damaged_onnx(onnx_bytes, tmp_path) -> None:
             load_exported(path)
 
 
+def test_onnx_whose_names_are_no_text(onnx_bytes, tmp_path, capfd) -> None:
+    path = tmp_path / "bad.onnx"
+    name = b"network/displacement"
+    for bad in (b"network/displacemen\xff", b"\xffetwork/displacement"):
+        path.write_bytes(onnx_bytes.replace(name, bad))
+        with pytest.raises(CheckpointError, match=r"bad.onnx (is not an ONNX file|holds a network that ONNX Runtime)"):
+            load_exported(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_onnx_without_one_of_its_networks(onnx_bytes, tmp_path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load_model_from_string(onnx_bytes)

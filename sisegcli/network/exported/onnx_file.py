@@ -143,7 +143,11 @@ def onnx_runs(path: Path, model: Any, description: Description) -> dict[str, Run
         If a graph is missing or damaged, or a package is missing.
     """
     engine = import_engine("onnxruntime", _missing(path))
-    return {graph.name: _Session(path, engine, _part(model, graph), graph) for graph in graphs_of(description.config)}
+    try:
+        parts = {graph: _part(model, graph) for graph in graphs_of(description.config)}
+    except (TypeError, ValueError) as error:  # names that are no text
+        raise CheckpointError(f"{path} is not an ONNX file, or it is damaged; export it again.") from error
+    return {graph.name: _Session(path, engine, part, graph) for graph, part in parts.items()}
 
 
 def _part(model: Any, graph: Graph) -> bytes:
@@ -193,7 +197,10 @@ class _Session:
         options.log_severity_level = 4  # what matters is raised
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other lanes need the cores
         try:
-            return self.engine.InferenceSession(self.model, options, providers=["CPUExecutionProvider"])
+            # Falling back to what has failed already prints on stdout.
+            return self.engine.InferenceSession(
+                self.model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
         except Exception as error:  # ONNX Runtime has a dozen of its own
             raise CheckpointError(
                 f"{self.path} holds a network that ONNX Runtime cannot read ({self.graph.name}); export it again."
