@@ -107,9 +107,8 @@ class Segmenter:
         background: int | None = 0,
         ignore: int | None = 255,
     ) -> None:
-        path = weights_path(weights)
+        place, path = pick_device(device), weights_path(weights)
         if exported_kind(path) is None:
-            place = pick_device(device)
             network, config = load_checkpoint(path, place)
         elif device in ("auto", "cpu"):
             place = torch.device("cpu")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from small_sets import write_folders
 from typer.testing import CliRunner
 from window_networks import Small
@@ -90,7 +91,8 @@ def test_convert_goes_on_with_the_same_file_alone(exported, tmp_path, monkeypatc
     assert result.exit_code == 1 and "what --weights stands for has changed" in result.stderr
 
 
-def test_other_devices_are_not_for_exported_networks(exported) -> None:
+def test_other_devices_are_not_for_exported_networks(exported, monkeypatch) -> None:
+    monkeypatch.setattr("sisegcli.segmenter.pick_device", torch.device)
     with pytest.raises(OptionError, match=r"runs on the processor alone; use --device cpu, or the .safetensors file"):
         Segmenter(exported, device="cuda")
 
