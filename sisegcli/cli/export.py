@@ -24,7 +24,7 @@ def export(
     to: Annotated[
         Kind,
         typer.Option(
-            help="onnx: one .onnx file, for ONNX Runtime and others. openvino: .xml and .bin, the fastest on "
+            help="onnx: one .onnx file, for ONNX Runtime and others. openvino: .xml and .bin, for speed on "
             "processors. torchscript: one .pt file, for programs without Python; sisegcli does not read it.",
             show_default=False,
         ),

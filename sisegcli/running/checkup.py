@@ -40,7 +40,7 @@ EXTRAS = {
     "remote": Extra(("fsspec", "s3fs", "gcsfs", "aiohttp"), "folders in object stores"),
     "ray": Extra(("ray",), "converting on a Ray cluster"),
     "onnx": Extra(("onnx", "onnxruntime"), "export --to onnx, and convert --weights FILE.onnx"),
-    "openvino": Extra(("openvino",), "export --to openvino, and convert --weights FILE.xml, the fastest on processors"),
+    "openvino": Extra(("openvino",), "export --to openvino, and convert --weights FILE.xml"),
 }
 
 SIDE = 384
