@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -17,6 +19,9 @@ from sisegcli.grouping.group import Grouping, group
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.instances import Segmentation, instances_from_labels
 from sisegcli.network.checkpoint import load_checkpoint
+from sisegcli.network.exported.files import load_exported
+from sisegcli.network.exported.graphs import KINDS
+from sisegcli.running.export import export
 from sisegcli.segmenter import Segmenter
 from sisegcli.shipped import weights_path
 
@@ -161,17 +166,30 @@ def variants(recorder: Recorder) -> dict[str, tuple[dict[int, Any], bool]]:
     """Return ways to run the same weights: networks for those of the recorder, and whether in bfloat16."""
     network, _ = load_checkpoint(weights_path("default"))
     plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    own = [id(one) for one in recorder.networks]
-
-    def parts(whole: Any) -> dict[int, Any]:
-        others = [one for one in (whole.membership, whole.wholeness, whole.edges) if one is not None]
-        return dict(zip(own, (whole, *others), strict=True))
-
     return {
-        "eager, contiguous": (parts(plain), False),
-        "channels-last": (parts(network), False),
-        "channels-last, bfloat16": (parts(network), True),
+        "eager, contiguous": (_parts(recorder, plain), False),
+        "channels-last": (_parts(recorder, network), False),
+        "channels-last, bfloat16": (_parts(recorder, network), True),
     }
+
+
+def exported(recorder: Recorder, kind: str) -> dict[int, Any]:
+    """Return the same weights, exported, for the networks of the recorder.
+
+    Raises
+    ------
+    OptionError
+        If a package is missing.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"default{KINDS[kind]}"
+        export("default", kind, path)
+        return _parts(recorder, load_exported(path)[0])
+
+
+def _parts(recorder: Recorder, whole: Any) -> dict[int, Any]:
+    others = [one for one in (whole.membership, whole.wholeness, whole.edges) if one is not None]
+    return dict(zip((id(one) for one in recorder.networks), (whole, *others), strict=True))
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """Measure speed against floors and peers, all in one run: ratios, as medians of runs by turns.
 
-    python benchmarks/speed.py DATA [--images N] [--repeats N] [--only ROW ...] [--dense] [--json]
+    python benchmarks/speed.py DATA [--images N] [--repeats N] [--only ROW ...] [--dense] [--cpu] [--json]
 
 DATA holds `voc-val-dev` (a VOC folder). The floor of a conversion is the same conversion whose method knows the
 instances and does nothing but the networks' forward passes, on inputs that were prepared before, with as many batches
 at a time. All networks here, the eager one too, run in memory that the process keeps, as in `sisegcli convert`.
 Grouping and forward passes run one after the other, with torch's threads as they are. The dense matrix of the walk is
 squared once, on a smaller grid, and its time scaled with n³ and the eight squarings; --dense squares the real one. Rows
-that need a GPU are "not measured" without one. With --json the last line holds all ratios.
+that need a GPU are "not measured" without one, those of other engines without their packages. --cpu counts the time of
+this process alone, so it is not for rows that start others. With --json the last line holds all ratios.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import timing
 from speed_rows import ROWS, Setting
 from timing import Row, machine
 
@@ -73,9 +75,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="pairs of runs, 3 by default")
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW")
     parser.add_argument("--dense", action="store_true", help="square the dense matrix of the real grid (minutes)")
+    parser.add_argument("--cpu", action="store_true", help="CPU seconds of this process, for a busy machine")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     keep_freed_memory()  # as `sisegcli convert` does
+    timing.of_this_process = options.cpu
     setting = Setting(options.data, options.images, options.many, options.repeats, options.dense, options.side)
     write = sys.stdout.write
     write("\n".join(machine()) + "\n")

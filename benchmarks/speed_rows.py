@@ -17,7 +17,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from floors import Batch, Floor, Recorder, contiguous, variants
+from floors import Batch, Floor, Recorder, contiguous, exported, variants
 from PIL import Image
 from scipy import ndimage
 from timing import Row, median, pairs, peak_memory, seconds
@@ -25,7 +25,7 @@ from walk import make_graph
 
 from sisegcli.data.layouts import Pair, find_pairs
 from sisegcli.data.masks import MaskReader
-from sisegcli.errors import SisegError
+from sisegcli.errors import OptionError, SisegError
 from sisegcli.grid import STRIDE
 from sisegcli.grouping.components import label_components
 from sisegcli.grouping.spreading import settle_borders
@@ -146,7 +146,25 @@ def forward(setting: Setting) -> list[Row]:
         else:
             _, _, ratio = pairs(other, ours, setting.repeats)
             rows.append(Row(f"forward: {name}", f"{name} forward", "ours", ratio, ">= 0", "for comparison"))
-    return rows
+    plain, _ = variants(recorder)["eager, contiguous"]
+    return [*rows, *(_engine(kind, recorder, batches, plain, setting.repeats) for kind in ("onnx", "openvino"))]
+
+
+def _engine(kind: str, recorder: Recorder, batches: list[Batch], plain: dict[int, Any], repeats: int) -> Row:
+    """Compare eager float32 in contiguous layout with what another engine makes of the exported weights."""
+    name, what, peer = f"forward_speedup_{kind}", "eager float32 forward", f"exported to {kind}"
+    try:
+        networks = exported(recorder, kind)
+    except OptionError as error:
+        return Row(name, what, peer, None, ">= 2.5", str(error))
+    with contiguous():
+        _, _, ratio = pairs(
+            lambda: [batch.forward(plain) for batch in batches],
+            lambda: [batch.forward(networks) for batch in batches],
+            repeats,
+        )
+    note = f"outputs differ by {_difference(batches[0], networks, recorder.half):.0e} at most, of their largest"
+    return Row(name, what, peer, ratio, ">= 2.5", note)
 
 
 def _difference(batch: Batch, networks: dict[int, Any], half: bool) -> float:

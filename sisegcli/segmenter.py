@@ -30,6 +30,7 @@ from sisegcli.instances import Decision, Instance, Segmentation, instances_from_
 from sisegcli.network.asking import Asker, Drawer, Jury
 from sisegcli.network.checkpoint import load_checkpoint
 from sisegcli.network.config import NetworkConfig
+from sisegcli.network.exported.files import exported_kind, load_exported
 from sisegcli.network.fusing import fused
 from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
@@ -58,9 +59,9 @@ class Segmenter:
     Parameters
     ----------
     weights : str or Path
-        Name of weights that ship, or a file that ``sisegcli train`` wrote.
+        Name of weights that ship, or a file that ``sisegcli train`` or ``sisegcli export`` wrote.
     device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; exported networks run on the processor.
     categories : Categories, optional
         Tells which categories are stuff; all are things without it.
     refine : bool
@@ -108,8 +109,14 @@ class Segmenter:
         background: int | None = 0,
         ignore: int | None = 255,
     ) -> None:
-        place = pick_device(device)
-        network, config = load_checkpoint(weights_path(weights), place)
+        place, path = pick_device(device), weights_path(weights)
+        if exported_kind(path) is None:
+            network, config = load_checkpoint(path, place)
+        elif device in ("auto", "cpu"):
+            place = torch.device("cpu")
+            network, config = load_exported(path)
+        else:
+            raise OptionError(f"{path} runs on the processor alone; use --device cpu, or the .safetensors file.")
         self._set(fused(network, place), config, place, categories, refine=refine, edges=edges)
         self.min_area, self.min_score = min_area, min_score
         self.background, self.ignore = background, ignore

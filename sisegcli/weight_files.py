@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sisegcli.errors import CheckpointError
-from sisegcli.network.config import read_config, read_metadata
+from sisegcli.network.config import NetworkConfig, read_config, read_metadata
+from sisegcli.network.exported.files import companions, describe_exported, exported_kind, load_exported
 from sisegcli.shipped import weights_folder
 
 SUMS = "SHA256SUMS"
@@ -33,30 +35,42 @@ def shipped_weights() -> list[Path]:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return what a file says of itself: configuration, parts with the numbers in each, and notes such as the recipe.
+    """Return what a file says of itself: engine, configuration, parts with the numbers in each, and notes.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or not a checkpoint of sisegcli.
+        If the file is missing, damaged or not of sisegcli.
     """
+    kind = exported_kind(path)
+    config, notes, numbers = _read(path) if kind is None else _read_exported(path)
+    fields = asdict(config)
+    parts = {"network": True} | {part: fields.pop(part) for part in PARTS}
+    return {
+        "name": path.stem,
+        "file": str(path),
+        "bytes": sum(file.stat().st_size for file in companions(path)),
+        "engine": kind or "torch",
+        "notes": dict(sorted(notes.items())),
+        "parts": {part: numbers[part] for part, there in parts.items() if there},
+        "grouping": dict(fields.pop("grouping")),
+        "config": fields,
+    }
+
+
+def _read(path: Path) -> tuple[NetworkConfig, dict[str, str], Mapping[str, int]]:
     metadata, sizes = read_metadata(path)
     config = read_config(path)
     numbers: Counter[str] = Counter()
     for name, size in sizes.items():
         first = name.split(".", 1)[0]
         numbers[first if first in PARTS else "network"] += size
-    fields = asdict(config)
-    parts = {"network": True} | {part: fields.pop(part) for part in PARTS}
-    return {
-        "name": path.stem,
-        "file": str(path),
-        "bytes": path.stat().st_size,
-        "notes": {k: v for k, v in sorted(metadata.items()) if k not in ("format", "config")},
-        "parts": {part: numbers[part] for part, there in parts.items() if there},
-        "grouping": dict(fields.pop("grouping")),
-        "config": fields,
-    }
+    return config, {k: v for k, v in metadata.items() if k not in ("format", "config")}, numbers
+
+
+def _read_exported(path: Path) -> tuple[NetworkConfig, dict[str, str], Mapping[str, int]]:
+    told = describe_exported(path)
+    return told.config, dict(told.notes), told.sizes
 
 
 def checksum(path: Path) -> str:
@@ -101,10 +115,15 @@ def verify(path: Path) -> str | None:
     CheckpointError
         If the file is missing, damaged, or another than the one that was listed.
     """
-    read_metadata(path)
+    kind = exported_kind(path)
+    if kind is None:
+        read_metadata(path)
     listed = listed_sums(path.parent).get(path.name)
     if listed is not None and checksum(path) != listed:
         raise CheckpointError(f"{path} is not the file whose checksum {SUMS} lists; fetch it again.")
+    if kind is not None:
+        load_exported(path)
+        return listed
     from sisegcli.network.checkpoint import load_checkpoint
 
     network, _ = load_checkpoint(path)

@@ -8,6 +8,7 @@ import pickle
 import struct
 import tarfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -428,6 +429,16 @@ def checkpoints() -> Iterator[Case]:
         yield Case(f"weights-{what}", _weights(content), "refused", "w.safetensors")
         if what in ("pickle", "pickle-0", "torch"):
             yield Case(f"weights-{what}-called-pt", _weights(content, "w.pt"), "refused", "w.pt")
+        if what in ("pickle", "torch", "text", "zeros", "noise", "no-config"):
+            for name in ("w.onnx", "w.xml"):
+                yield Case(f"weights-{what}-called-{name[2:]}", _weights(content, name), "refused", name)
+    doubled = "".join(
+        f'<!ENTITY {b} "&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};&{a};">' for a, b in pairwise("abcdefghijk")
+    )
+    billion = f'<!DOCTYPE net [<!ENTITY a "ha">{doubled}]><net><rt_info><sisegcli value="&k;"/></rt_info></net>'
+    nested = "<net>" * 100_000
+    for what, text in {"billion": billion, "nested": nested, "no-xml": "<net><rt_info>", "no-facts": "<net/>"}.items():
+        yield Case(f"weights-openvino-{what}", _weights(text.encode(), "w.xml"), "refused", "w.xml")
     for config in (DEEP, "[]", "null", "3", "{", '"x"', "{}" * 2, '{"width": ' + LONG + "}"):
         header = json.dumps({"__metadata__": {"format": "sisegcli-1", "config": config}})
         yield Case(

@@ -12,8 +12,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from bad_files import checkpoint
@@ -33,6 +36,10 @@ from sisegcli.evaluation import load_predictions, load_truth
 from sisegcli.evaluation.label_truth import read_ids
 from sisegcli.formats.coco_panoptic import segment_colours
 from sisegcli.formats.voc import read_voc_instances
+from sisegcli.network.config import NetworkConfig
+from sisegcli.network.exported.files import describe_exported
+from sisegcli.network.exported.graphs import Description, graphs_of
+from sisegcli.network.exported.openvino_file import SUM
 
 COCO = json.dumps(
     {
@@ -129,6 +136,35 @@ def _config(path: Path) -> None:
     read_config(path)
 
 
+def _exported(path: Path) -> None:
+    path.with_suffix(".bin").write_bytes(b"numbers")
+    describe_exported(path)
+
+
+def _facts() -> dict[str, str]:
+    config = NetworkConfig(guided=True, membership=True)
+    sizes = {graph.name: 8 for graph in graphs_of(config)}
+    return Description(config, 32, sizes, {"seed": "7", SUM: sha256(b"numbers").hexdigest()}).to_metadata()
+
+
+def _openvino() -> bytes:
+    net = ElementTree.Element("net", name="sisegcli", version="11")
+    ElementTree.SubElement(ElementTree.SubElement(net, "layers"), "layer", id="0", type="Parameter")
+    ElementTree.SubElement(ElementTree.SubElement(net, "rt_info"), "sisegcli", value=json.dumps(_facts()))
+    return ElementTree.tostring(net)
+
+
+def _onnx() -> bytes:
+    from onnx import ModelProto, TensorProto
+
+    model = ModelProto(ir_version=8)
+    model.graph.node.add(op_type="Relu", input=["network/a"], output=["network/b"])
+    model.graph.initializer.append(TensorProto(name="network/a", dims=[2], data_type=1, raw_data=bytes(8)))
+    for key, value in _facts().items():
+        model.metadata_props.add(key=key, value=value)
+    return model.SerializeToString()
+
+
 def _tar() -> bytes:
     import io
     import tarfile
@@ -169,6 +205,8 @@ READERS = (
     Reader("metadata.csv", (b"file_name,mask_file_name\na.png,a_mask.png\n",), _metadata),
     Reader("set.tar", (_tar(),), lambda path: pair_archives([path])),
     Reader("w.safetensors", (checkpoint(width=8, grouping={"cut": 0.5}),), _config),
+    Reader("w.xml", (_openvino(),), _exported),
+    *((Reader("w.onnx", (_onnx(),), _exported),) if find_spec("onnx") else ()),
 )
 """Every reader of files that come from elsewhere."""
 

@@ -65,9 +65,17 @@ def mmsegmentation_output(_: Path) -> dict[str, Any]:
     return {"result": SimpleNamespace(pred_sem_seg=SimpleNamespace(data=data)), "model": model}
 
 
+def an_exported_file(_: Path) -> dict[str, Any]:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    assert CliRunner().invoke(app, ["export", "--to", "onnx"]).exit_code == 0
+    return {}
+
+
 STANDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "docs/reference/python.md": a_photograph,
     "docs/tutorial.md": a_conversion,
+    "docs/export.md": an_exported_file,
     "docs/how-to/transformers.md": transformers_output,
     "docs/how-to/mmsegmentation.md": mmsegmentation_output,
 }
@@ -107,6 +115,14 @@ def test_python_of_the_tutorial_runs(
     run_page("docs/tutorial.md", tmp_path)
     said = [line for line in capsys.readouterr().out.splitlines() if line.endswith("]")]
     assert said and all(line.split()[0] in {"apple", "leaf", "brick", "fish", "starfish"} for line in said)
+
+
+def test_python_of_the_page_on_export_takes_one_network_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    onnx = run_page("docs/export.md", tmp_path)["onnx"]
+    graph = onnx.load("network.onnx").graph
+    assert [value.name for value in graph.input] == ["network/images", "network/guide"]
+    assert [value.name for value in graph.output] == ["network/displacement", "network/boundary"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sisegcli.cli.categories import categories
 from sisegcli.cli.convert import convert
 from sisegcli.cli.doctor import doctor
 from sisegcli.cli.evaluate import evaluate
+from sisegcli.cli.export import export
 from sisegcli.cli.formats import formats
 from sisegcli.cli.help import Command, Group
 from sisegcli.cli.merge import merge
@@ -82,7 +83,7 @@ def _options(
     pass  # the commands look for what config says; see sisegcli.cli.settings
 
 
-for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights, doctor):
+for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights, export, doctor):
     app.command(cls=_Command, context_settings=HELP_NAMES)(_command)
 
 

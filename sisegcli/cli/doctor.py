@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 
 def doctor(
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Also check these weights, and time them in place of the default ones."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON, and nothing else.")] = False,
 ) -> None:
     """Say what this machine has for sisegcli: device, packages, weights, speed, and what would make it faster.
@@ -27,7 +31,7 @@ def doctor(
 
     keep_freed_memory()  # as convert does, for its speed
     console = Console(as_json)
-    found = check_up()
+    found = check_up(weights)
     if as_json:
         console.print_json(found.to_json())
         raise typer.Exit(found.exit_code)
@@ -57,7 +61,9 @@ def rows(found: Checkup) -> Iterable[tuple[str, str]]:
     yield "processor", f"{its['machine']}, {its['instructions']}; {its['threads']} threads on {its['cores']} cores"
     there = {True: "yes", False: "no"}
     yield "", f"oneDNN: {there[its['onednn']]}; bfloat16 in hardware: {there[its['bfloat16']]}"
-    if found.fused is not None:
+    if found.engine not in (None, "torch"):
+        yield "network", f"exported, run by {found.engine}, in float32"
+    elif found.fused is not None:
         better = its["bfloat16"] and found.fused and found.computes_in == "float32"
         why = " (bfloat16 would be faster, and less accurate)" if better else ""
         yield "network", f"{'fused' if found.fused else 'not fused'}, in {found.computes_in}{why}"

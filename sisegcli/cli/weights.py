@@ -82,6 +82,7 @@ def _lines(facts: dict[str, Any]) -> Iterable[tuple[str, str]]:
     from sisegcli.weight_files import PARTS
 
     yield "file", f"{facts['file']} ({facts['bytes'] / 1e6:.1f} MB)"
+    yield "engine", facts["engine"]
     yield from facts["notes"].items()
     for part in ("network", *PARTS):
         size = facts["parts"].get(part)

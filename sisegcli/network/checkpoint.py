@@ -18,6 +18,7 @@ from sisegcli.network.backbone import Backbone
 from sisegcli.network.config import FORMAT, NetworkConfig, read_config
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.efficientnet_lite import HALF_LITE0, LITE0, EfficientNetLite
+from sisegcli.network.exported.files import exported_kind
 from sisegcli.network.membership import Membership
 from sisegcli.network.model import SisegNetwork
 from sisegcli.network.resnet import ResNet
@@ -94,6 +95,8 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[Sis
     CheckpointError
         If the file is missing, damaged or not a checkpoint of sisegcli.
     """
+    if exported_kind(path) is not None:
+        raise CheckpointError(f"{path} is exported, and only converts; give the .safetensors file that it was made of.")
     config = read_config(path)
     try:
         network = build_network(config)

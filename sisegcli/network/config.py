@@ -102,7 +102,17 @@ def read_config(path: Path) -> NetworkConfig:
     CheckpointError
         If the file is missing, damaged or not a checkpoint of sisegcli.
     """
-    metadata, _ = read_metadata(path)
+    return parse_config(path, read_metadata(path)[0])
+
+
+def parse_config(path: Path, metadata: Mapping[str, str]) -> NetworkConfig:
+    """Read the configuration in a file's metadata.
+
+    Raises
+    ------
+    CheckpointError
+        If no network can be built of it, or only a vast one.
+    """
     try:
         fields: dict[str, Any] = json.loads(metadata["config"])
         fields["mean_displacement"] = tuple(fields.get("mean_displacement", (0.0, 0.0)))

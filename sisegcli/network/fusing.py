@@ -16,10 +16,11 @@ from typing import Any, TypeVar, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from sisegcli.devices import computes_in_bfloat16
-from sisegcli.network.efficientnet_lite import EfficientNetLite, InvertedResidual, SamePadConv2d, same_padding
+from sisegcli.network.efficientnet_lite import EfficientNetLite, InvertedResidual, same_padding
+from sisegcli.network.exported.engines import Engine, ExportedNetwork
+from sisegcli.network.folding import FoldedConv
 from sisegcli.network.heads import Join, Separable, TopDown, halve, pool_guide
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -52,14 +53,16 @@ def fused(network: Network, device: torch.device) -> Network:
     if not known or lacks_for_fusing(device) is not None:
         return network
     made = copy.deepcopy(network).requires_grad_(False)
-    with torch.no_grad():
-        _replace(made)
+    replace_convolutions(made, FusedConv)
     return made
 
 
 def infers_in_bfloat16(network: nn.Module, device: torch.device) -> bool:
-    """Return whether a network that is not to be trained should compute in bfloat16: where it pays, unless fused."""
-    return computes_in_bfloat16(device) and not is_fused(network)
+    """Return whether a network that is not to be trained should compute in bfloat16: where it pays.
+
+    Fused and exported ones never do.
+    """
+    return computes_in_bfloat16(device) and not is_fused(network) and not isinstance(network, Engine | ExportedNetwork)
 
 
 def is_fused(network: nn.Module) -> bool:
@@ -80,71 +83,53 @@ def lacks_for_fusing(device: torch.device) -> str | None:
     return None
 
 
-def _replace(module: nn.Module) -> None:
-    """Replace what can be fused below a module."""
+@torch.no_grad()
+def replace_convolutions(module: nn.Module, kind: type[FoldedConv]) -> None:
+    """Replace what can be fused below a module by convolutions of a kind."""
     for name, child in module.named_children():
         if isinstance(child, EfficientNetLite):
-            setattr(module, name, FusedLite(child))
+            setattr(module, name, FusedLite(child, kind))
         elif isinstance(child, Separable):
-            setattr(module, name, _separable(child))
+            setattr(module, name, _separable(child, kind))
         elif isinstance(child, TopDown):
-            setattr(module, name, FusedTopDown(child))
+            setattr(module, name, FusedTopDown(child, kind))
         elif isinstance(child, Join):
             setattr(module, name, FusedJoin(child))
         elif isinstance(child, nn.Conv2d):
-            setattr(module, name, _conv(child, None))
+            setattr(module, name, kind(child, None))
         else:
-            _replace(child)
+            replace_convolutions(child, kind)
 
 
-def _conv(conv: nn.Module, norm: nn.Module | None, activation: str = "") -> FusedConv:
-    return FusedConv(cast(nn.Conv2d, conv), cast("nn.BatchNorm2d | None", norm), activation)
+def _conv(kind: type[FoldedConv], conv: nn.Module, norm: nn.Module | None, activation: str = "") -> FoldedConv:
+    return kind(cast(nn.Conv2d, conv), cast("nn.BatchNorm2d | None", norm), activation)
 
 
-def _separable(module: Separable) -> nn.Sequential:
+def _separable(module: Separable, kind: type[FoldedConv]) -> nn.Sequential:
     depthwise, pointwise, norm, _ = module
-    return nn.Sequential(_conv(depthwise, None), _conv(pointwise, norm, "relu"))
+    return nn.Sequential(_conv(kind, depthwise, None), _conv(kind, pointwise, norm, "relu"))
 
 
-class FusedConv(nn.Module):
-    """A convolution, batch norm, and an activation or a sum.
+class FusedConv(FoldedConv):
+    """A convolution, batch norm, and an activation or a sum, in one operator of oneDNN.
 
-    Parameters
-    ----------
-    conv : nn.Conv2d
-        The convolution, without dilation.
-    norm : nn.BatchNorm2d, optional
-        What follows.
-    activation : str
-        A key of `ACTIVATIONS`.
+    The parameters are those of `FoldedConv`.
     """
 
-    weight: Tensor
     shifted: Tensor
-    bias: Tensor | None
 
     def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, activation: str = "") -> None:
-        super().__init__()
-        weight, bias = conv.weight, conv.bias
-        if norm is not None:
-            mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-            weight, bias = fuse_conv_bn_weights(weight, bias, mean, var, norm.eps, norm.weight, norm.bias)
-        weight = weight.detach().contiguous(memory_format=torch.channels_last)
-        self.register_buffer("weight", weight, persistent=False)
-        self.register_buffer("bias", None if bias is None else bias.detach(), persistent=False)
-        self.stride, self.groups, self.kernel = conv.stride[0], conv.groups, conv.kernel_size[0]
-        self.padding = [int(side) for side in conv.padding]
-        self.same, self.activation = isinstance(conv, SamePadConv2d), activation
+        super().__init__(conv, norm, activation)
         # Equal padding all around and a kernel with a row and a column of zeros before its own come to the same as one
         # more row and column of padding behind the image, and nothing has to be copied.
-        shifted = F.pad(weight, (1, 0, 1, 0)) if self.same and self.stride == 2 else weight
+        shifted = F.pad(self.weight, (1, 0, 1, 0)) if self.same and self.stride == 2 else self.weight
         self.register_buffer("shifted", shifted.contiguous(memory_format=torch.channels_last), persistent=False)
 
     def forward(self, x: Tensor, summand: Tensor | None = None) -> Tensor:
         """Convolve (N, C, H, W), and add a summand of the result's shape, which is lost, before the activation."""
         x, weight, padding = x.to(self.weight.dtype), self.weight, self.padding
         if self.same:
-            x, weight, padding = self._pad(x)
+            x, weight, padding = self._shift(x)
         given = (weight, self.bias, padding, [self.stride] * 2, [1, 1], self.groups)
         mkldnn: Any = torch.ops.mkldnn
         if summand is None:
@@ -154,28 +139,25 @@ class FusedConv(nn.Module):
         # In place, because a sum that is written elsewhere takes half as long again.
         return cast(Tensor, mkldnn._convolution_pointwise_.binary(summand, x, *given, "add", 1.0, name, bounds, None))
 
-    def _pad(self, x: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    def _shift(self, x: Tensor) -> tuple[Tensor, Tensor, list[int]]:
         """Pad as `SamePadConv2d` does, or say with which weights and padding the convolution does it."""
-        if self.stride == 1:
-            return x, self.weight, [self.kernel // 2] * 2
-        rows, columns = same_padding(x, self.kernel, self.stride)
-        if rows % 2 == columns % 2 == 0:
-            return x, self.weight, [rows // 2, columns // 2]
-        if rows == columns == self.kernel - 2 and self.groups > 1:
-            return x, self.shifted, [self.kernel // 2] * 2
-        padded = F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
-        return padded, self.weight, [0, 0]
+        if self.stride == 2:
+            rows, columns = same_padding(x, self.kernel, self.stride)
+            if rows == columns == self.kernel - 2 and rows % 2 and self.groups > 1:
+                return x, self.shifted, [self.kernel // 2] * 2
+        padded, padding = self._pad(x)
+        return padded, self.weight, padding
 
 
 class FusedResidual(nn.Module):
     """An `InvertedResidual` of fused convolutions."""
 
-    def __init__(self, block: InvertedResidual) -> None:
+    def __init__(self, block: InvertedResidual, kind: type[FoldedConv]) -> None:
         super().__init__()
         self.shortcut = block.shortcut
-        self.expand = _conv(block._expand_conv, block._bn0, "relu6") if block.expands else nn.Identity()
-        self.depthwise = _conv(block._depthwise_conv, block._bn1, "relu6")
-        self.project = _conv(block._project_conv, block._bn2)
+        self.expand = _conv(kind, block._expand_conv, block._bn0, "relu6") if block.expands else nn.Identity()
+        self.depthwise = _conv(kind, block._depthwise_conv, block._bn1, "relu6")
+        self.project = _conv(kind, block._project_conv, block._bn2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
@@ -186,12 +168,12 @@ class FusedResidual(nn.Module):
 class FusedLite(EfficientNetLite):
     """An `EfficientNetLite` of fused convolutions."""
 
-    def __init__(self, backbone: EfficientNetLite) -> None:
+    def __init__(self, backbone: EfficientNetLite, kind: type[FoldedConv]) -> None:
         nn.Module.__init__(self)
         self.channels, self.strides, self._level_ends = backbone.channels, backbone.strides, backbone._level_ends
-        self._first = _conv(backbone._conv_stem, backbone._bn0, "relu6")
+        self._first = _conv(kind, backbone._conv_stem, backbone._bn0, "relu6")
         blocks = (cast(InvertedResidual, block) for block in backbone._blocks)
-        self._blocks = nn.ModuleList(FusedResidual(block) for block in blocks)
+        self._blocks = nn.ModuleList(FusedResidual(block, kind) for block in blocks)
 
     def _stem(self, x: Tensor) -> Tensor:
         stem: Tensor = self._first(x)
@@ -222,14 +204,15 @@ class FusedTopDown(nn.Module):
     convolutions whose results are summed are one of more channels.
     """
 
-    def __init__(self, merge: TopDown) -> None:
+    def __init__(self, merge: TopDown, kind: type[FoldedConv]) -> None:
         super().__init__()
-        laterals = [_conv(conv, norm, "relu") for conv, norm in (cast(nn.Sequential, part) for part in merge.laterals)]
+        pairs = (cast(nn.Sequential, part) for part in merge.laterals)
+        laterals = [_conv(kind, conv, norm, "relu") for conv, norm in pairs]
         finest, fine, *_ = laterals
         fine.weight = torch.cat((finest.weight, fine.weight), 1).contiguous(memory_format=torch.channels_last)
         fine.bias = finest.bias + fine.bias if finest.bias is not None and fine.bias is not None else None
         self.laterals = nn.ModuleList(laterals[1:])
-        self.smooth = nn.ModuleList(_separable(cast(Separable, part)) for part in list(merge.smooth)[1:])
+        self.smooth = nn.ModuleList(_separable(cast(Separable, part), kind) for part in list(merge.smooth)[1:])
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """Map levels (N, C, H / stride, W / stride) to (N, width, H / 4, W / 4)."""

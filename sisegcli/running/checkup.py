@@ -17,8 +17,10 @@ import torch
 from sisegcli import __version__
 from sisegcli.devices import computes_in_bfloat16, pick_device
 from sisegcli.errors import SisegError
+from sisegcli.network.exported.files import exported_kind
 from sisegcli.network.fusing import is_fused, lacks_for_fusing
 from sisegcli.segmenter import Segmenter
+from sisegcli.shipped import weights_path
 from sisegcli.weight_files import shipped_weights, verify
 
 NEEDED = ("torch", "numpy", "scipy", "pillow", "pycocotools", "connected-components-3d", "safetensors", "typer", "rich")
@@ -37,6 +39,8 @@ EXTRAS = {
     "tensorboard": Extra(("tensorboard",), "training curves in TensorBoard"),
     "remote": Extra(("fsspec", "s3fs", "gcsfs", "aiohttp"), "folders in object stores"),
     "ray": Extra(("ray",), "converting on a Ray cluster"),
+    "onnx": Extra(("onnx", "onnxruntime"), "export --to onnx, and convert --weights FILE.onnx"),
+    "openvino": Extra(("openvino",), "export --to openvino, and convert --weights FILE.xml"),
 }
 
 SIDE = 384
@@ -59,16 +63,18 @@ class Checkup:
     processor : dict
         Kind, instructions that PyTorch uses, cores that the process may use, threads, and whether oneDNN and bfloat16
         in hardware are there.
+    engine : str or None
+        What runs the networks: ``torch``, ``onnx`` or ``openvino``; None: they could not be loaded.
     fused, why_not_fused : bool or None, str or None
-        Whether the default networks run fused; None: they could not be loaded. And what is lacking for it.
+        Whether the networks run fused; None: they could not be loaded. And what is lacking for it.
     computes_in : str or None
-        ``float32`` or ``bfloat16``, by the first default network.
+        ``float32`` or ``bfloat16``, by the first network.
     weights : dict
-        For each weights file that ships None, or a sentence about what is wrong with it.
+        For each weights file that ships, and the one that was asked about, None, or what is wrong with it.
     extras : dict
         For each extra the version of each of its packages, None where it is missing.
     forward_seconds : float or None
-        Time of one forward pass of the first default network over one image of `SIDE` × `SIDE` pixels.
+        Time of one forward pass of the first network over one image of `SIDE` × `SIDE` pixels.
     problems : list of str
         What keeps sisegcli from working.
     advice : list of str
@@ -79,6 +85,7 @@ class Checkup:
     device: str
     why: str
     processor: dict[str, Any]
+    engine: str | None
     fused: bool | None
     why_not_fused: str | None
     computes_in: str | None
@@ -98,9 +105,22 @@ class Checkup:
         return asdict(self)
 
 
-def check_up() -> Checkup:
-    """Look at this machine; it takes some seconds, and nothing that is missing is an error."""
-    device = pick_device("auto")
+def check_up(asked: str | None = None) -> Checkup:
+    """Look at this machine; it takes some seconds, and nothing that is missing is an error.
+
+    Parameters
+    ----------
+    asked : str, optional
+        Weights, by name or file, to check and time in place of the default ones.
+
+    Raises
+    ------
+    CheckpointError
+        If there are no such weights.
+    """
+    given = None if asked is None else weights_path(asked)
+    kind = None if given is None else exported_kind(given)
+    device = pick_device("auto" if kind is None else "cpu")
     versions = {"python": platform.python_version(), "sisegcli": __version__} | {n: version_of(n) for n in NEEDED}
     processor = {
         "machine": platform.machine(),
@@ -115,21 +135,26 @@ def check_up() -> Checkup:
     for path in shipped_weights():
         weights[path.stem] = fault = _fault(path)
         problems += [fault] if fault else []
-    fused = computes_in = seconds = None
+    if given is not None and given not in shipped_weights():
+        weights[str(given)] = fault = _fault(given)
+        problems += [fault] if fault else []
+    engine = fused = computes_in = seconds = None
     try:
-        segmenter = Segmenter("default", device=str(device))
+        segmenter = Segmenter(asked or "default", device=str(device))
+        engine = kind or "torch"
         fused = is_fused(segmenter.predictor.network)
         computes_in = "bfloat16" if segmenter.predictor.half else "float32"
         seconds = _time_forward(segmenter)
     except (SisegError, RuntimeError) as error:  # RuntimeError: torch's, of a device that is there and does not work
-        if weights.get("default") is None:
-            problems.append(f"The default network does not run on {device}: {str(error).splitlines()[0]}")
-    lacking = lacks_for_fusing(device)
+        if str(error) not in weights.values():  # else it is told of already
+            problems.append(f"The {asked or 'default'} network does not run on {device}: {str(error).splitlines()[0]}")
+    lacking = lacks_for_fusing(device) if kind is None else None
     return Checkup(
         versions=versions,
         device=str(device),
         why=_why(device),
         processor=processor,
+        engine=engine,
         fused=fused,
         why_not_fused=lacking,
         computes_in=computes_in,

@@ -8,6 +8,7 @@ from typing import Any
 
 from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
+from sisegcli.network.exported.files import companions
 from sisegcli.running.journal import Journal
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.shards import shared_settings
@@ -39,7 +40,8 @@ def fingerprint(options: ConvertOptions, categories: Categories, told: Callable[
     if options.colours is not None:
         contents["colours"] = options.colours.read_bytes()
     if options.method == "siseg":
-        contents["weights"] = weights_path(options.weights).read_bytes()
+        files = companions(weights_path(options.weights))
+        contents["weights"] = b"".join(path.read_bytes() for path in files if path.is_file())
     return {
         **shared_settings(options),
         **{name: told(str(path.resolve())) for name, path in places.items() if path is not None},

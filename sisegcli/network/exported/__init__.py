@@ -1,0 +1,1 @@
+"""Networks as files of other engines: ONNX, OpenVINO and TorchScript."""
