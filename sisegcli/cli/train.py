@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import INPUT, INTERRUPTED, METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.cli.options import INPUT, METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.errors import INTERRUPTED
 
 TRAINING = "Training"
 

@@ -28,9 +28,9 @@ RECORD = "shard.json"
 
 _NO_SETTINGS = {
     *("root", "images", "masks", "out", "overwrite", "resume", "workers", "timeout", "device", "shard", "engine"),
-    "ray_address",
+    *("ray_address", "profile"),
 }
-"""Options that may differ from shard to shard."""
+"""Options that may differ from shard to shard, and when a run is resumed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
