@@ -26,7 +26,7 @@ from sisegcli.training.options import RECIPES, Recipe, TrainOptions
 from sisegcli.training.processes import Processes
 from sisegcli.training.samples import SampleMaker
 from sisegcli.training.starting import first_network
-from sisegcli.training.state import trim_log
+from sisegcli.training.state import BEFORE, STATE, trim_log
 from sisegcli.training.validation import Validation
 
 LOG_EVERY = 50
@@ -212,7 +212,7 @@ def _recipe(options: TrainOptions) -> Recipe:
 
 
 def _guard(options: TrainOptions) -> None:
-    held = any((options.out / name).exists() for name in ("last.pt", "weights.safetensors", "best.safetensors"))
+    held = any((options.out / name).exists() for name in (STATE, BEFORE, "weights.safetensors", "best.safetensors"))
     if held and not options.resume and not options.overwrite:
         raise OutputError(f"{options.out} holds a run already; go on with --resume or replace it with --overwrite.")
 
