@@ -620,6 +620,20 @@ def test_the_network_is_measured(options, scenes):
     assert summary.best_ap == ap
 
 
+def test_an_image_to_measure_with_that_breaks_on_the_way_ends_nothing(options, scenes, tmp_path):
+    shutil.copytree(scenes, tmp_path / "val")
+
+    class Breaking(Heard):
+        def stepped(self, step, progress, record):
+            next((tmp_path / "val/JPEGImages").iterdir()).write_bytes(b"")
+
+    heard = Breaking()
+    summary = train(replace(options, val=tmp_path / "val", epochs=0.5), heard)
+    assert summary.best_ap is None and heard.aps == []
+    [sentence] = summary.problems
+    assert "JPEGImages" in sentence and sentence.endswith(" AP was not measured at step 1.")
+
+
 # -- what cannot be done -----------------------------------------------------------------------------------------------
 
 

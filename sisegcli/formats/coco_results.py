@@ -17,7 +17,7 @@ from sisegcli.categories import Categories
 from sisegcli.errors import InputError, OutputError
 from sisegcli.formats.coco_stream import coco_box, coco_rle, line
 from sisegcli.formats.files import replacing
-from sisegcli.formats.joining import foreign, opened, records
+from sisegcli.formats.own_files import foreign, lines, records, value
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.run_file import RunFile
 
@@ -154,11 +154,12 @@ def join_results(paths: Sequence[Path], target: Path, *, disjoint: bool = False)
         for path, table in zip(paths, tables, strict=True):
             numbers = {old: new for old, new, _ in table}
             for record in records(path, "["):
-                if record["image_id"] not in numbers:
+                number = numbers.get(value(record, "image_id", int, path))
+                if number is None:
                     raise foreign(path)
                 out.write("\n" if first else ",\n")
                 first = False
-                out.write(line({**record, "image_id": numbers[record["image_id"]]}))
+                out.write(line({**record, "image_id": number}))
         out.write("\n]\n")
     return sum(map(len, tables))
 
@@ -180,18 +181,26 @@ def _numbers(tables: Sequence[Path]) -> Iterator[list[tuple[int, int, str]]]:
     numbers, seen = ImageNumbers(), dict[int, str]()
     for path in tables:
         rows = []
-        with opened(path) as file:
-            reader = csv.reader(file)
-            if next(reader, None) != list(HEADER):
-                raise foreign(path)
-            for old, name in reader:
-                number = numbers.take(name)
-                if number is None:
-                    taken = called_number(name) or 0
-                    raise InputError(
-                        f"{name} in {path} and {seen[taken]} have the same number {taken}; join only outputs of "
-                        "different images."
-                    )
-                seen[number] = name
-                rows.append((int(old), number, name))
+        for old, name in _table(path):
+            number = numbers.take(name)
+            if number is None:
+                taken = called_number(name) or 0
+                raise InputError(
+                    f"{name} in {path} and {seen[taken]} have the same number {taken}; join only outputs of different "
+                    "images."
+                )
+            seen[number] = name
+            rows.append((old, number, name))
         yield rows
+
+
+def _table(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield number and name of each image that a table lists."""
+    rows = csv.reader(lines(path))
+    try:
+        if next(rows, None) != list(HEADER):
+            raise foreign(path)
+        for number, name in rows:
+            yield int(number), name
+    except (csv.Error, ValueError) as error:
+        raise foreign(path) from error

@@ -16,7 +16,7 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import find_pairs
 from sisegcli.devices import pick_device
-from sisegcli.errors import LayoutError, OptionError, OutputError, SisegError
+from sisegcli.errors import ImageError, LayoutError, OptionError, OutputError, SisegError
 from sisegcli.network.checkpoint import save_checkpoint
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.training.listener import TrainListener
@@ -93,9 +93,10 @@ def _train(
 ) -> TrainSummary:
     problems: list[str] = []
     sources = _sources(options, problems)
+    # Before all that takes long, as its images are looked at.
+    validation = Validation(options.val, options.val_split, device) if options.val and processes.first else None
     network, config = first_network(options, recipe)
     images = sum(len(source.pairs) for source in sources)
-    validation = Validation(options.val, options.val_split, device) if options.val and processes.first else None
     bank: ObjectBank | None = None
     if recipe.pasted:
         listener.preparing("Looking for lone objects", images)
@@ -145,7 +146,11 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
             nonlocal best
             if validation is None:
                 return
-            ap = validation.measure(trainer.average.network, trainer.tuned_config())
+            try:
+                ap = validation.measure(trainer.average.network, trainer.tuned_config())
+            except ImageError as error:  # a file that was fine before
+                remember(f"{error} AP was not measured at step {trainer.step}.")
+                return
             better = best is None or ap > best
             if better:
                 best = ap
