@@ -102,7 +102,8 @@ def _read_done(done: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Done
             Instance(category, score, size, counts.encode("ascii"), (box[0], box[1], box[2], box[3]), area)
             for category, score, counts, box, area in done["instances"]
         ],
-        *done["removed"],
+        removed=done["removed"][0],
+        removed_pixels=done["removed"][1],
         displacement=there.get("displacement"),
         boundary=there.get("boundary"),
         decisions=tuple(
