@@ -12,7 +12,7 @@ A case's `come` is one of
 - ``doubted``: exit code 1 of a report that is written all the same.
 
 Run as a program, this module runs the cases whose names hold one of its arguments with little memory; those of weights
-are left out.
+and of training are left out.
 """
 
 from __future__ import annotations
@@ -680,7 +680,7 @@ def run_with_little_memory(words: list[str]) -> int:
     wrong = count = 0
     home = Path.cwd()
     for case in cases():
-        if case.name.startswith("weights") or not any(word in case.name for word in words):
+        if case.name.startswith(("weights", "train")) or not any(word in case.name for word in words):
             continue  # torch alone takes more
         count += 1
         with tempfile.TemporaryDirectory() as folder:
