@@ -134,6 +134,8 @@ def _merged_files() -> Iterator[Case]:
         needs = [name.partition(".")[0] if "results" in name else name]
         contents = {**JSON, "cut": outputs()[f"o2/{name}"][:-40], "noise": NOISE.tobytes()}
         for what, content in contents.items():
+            if name not in ("instances.json", "coco_results.json") and what not in ("empty", "latin", "noise", "cut"):
+                continue  # all are read in one way
             if what == "cut" and not name.startswith(("instances.json", "panoptic.json", "cvat", "coco_results.json")):
                 continue  # what is left of it may be a file
             yield Case(f"merge-{name}-{what}", merging(f"o2/{name}", content, *needs), "refused", f"o2/{name}")
@@ -370,7 +372,7 @@ def settings() -> Iterator[Case]:
         "utf-16": "[convert]\n".encode("utf-16"),
         "nul": b"\0",
         "nested": "a = " + DEEP,
-        "nested-tables": "[convert" + ".a" * 20_000 + "]\n",
+        "nested-tables": "[convert" + ".a" * 2_000 + "]\n",
         "long-number": f"[convert]\nmin-area = {LONG}\n",
         "twice": "[convert]\nmin-area = 3\nmin-area = 4\n",
         "no-table": "convert = 3\n",
