@@ -73,7 +73,7 @@ def compare(method: Method, found: Sequence[Sample]) -> dict[str, dict[str, floa
         together = method.segment([sample.image for sample in part], [sample.mask for sample in part])
         for sample, other in zip(part, together, strict=True):
             [alone] = method.segment([sample.image], [sample.mask])
-            image, mask = (np.ascontiguousarray(array[:, ::-1]) for array in (sample.image, sample.mask))
+            image, mask = np.ascontiguousarray(sample.image[:, ::-1]), np.ascontiguousarray(sample.mask[:, ::-1])
             [turned] = method.segment([image], [mask])
             mirror += best_overlaps(alone.instances, mirrored(turned.instances))
             batch += best_overlaps(alone.instances, other.instances)
