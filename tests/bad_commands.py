@@ -412,6 +412,9 @@ def trainings() -> Iterator[Case]:
         for what, content in {"text": b"x", "pickle": b"\x80\x04N.", "trap": _trap()}.items():
             yield Case(f"train{name}-{what}", write(name, "w.pth", w__pth=content), "refused", "w.pth")
         yield Case(f"train{name}-none", write(name, "none.safetensors"), "refused", "none.safetensors")
+    for what, content in {"nested": DEEP.encode(), "half": b"{", "list": b"[]", "latin": b"\xff"}.items():
+        yield Case(f"train-corrections-{what}", write("--corrections", "c.json", c__json=content), "refused", "c.json")
+    yield Case("train-corrections-nowhere", write("--corrections", "none"), "refused", "none")
     val = ("--val", "val", "--backbone-weights", "none.safetensors")
     yield Case("train-val-nowhere", write(*val), "refused", "val")
     yield Case("train-val-no-truth", write("--val", "set", *val[2:]), "refused", "set has no SegmentationObject")

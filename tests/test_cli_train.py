@@ -17,7 +17,7 @@ EVERY_OPTION = """
     one two --out o --recipe paper --epochs 3 --minutes 2.5 --resume --backbone resnet50 --backbone-weights r.pth
     --crop 320 --batch-size 4 --lr 0.01 --seed 7 --val v --val-split val --val-every 10 --save-every 20
     --device cpu --workers 2 --split train --images i --masks m --ignore none --background 3
-    --categories voc --overwrite --tensorboard --start s.safetensors
+    --categories voc --overwrite --tensorboard --start s.safetensors --corrections c
 """
 
 
@@ -64,6 +64,7 @@ def test_every_option_arrives(invoke):
         minutes=2.5,
         resume=True,
         start=Path("s.safetensors"),
+        corrections=Path("c"),
         backbone="resnet50",
         backbone_weights=Path("r.pth"),
         crop=320,

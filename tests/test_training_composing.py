@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from sisegcli.errors import ImageError
 from sisegcli.training.composing import FIRST_PASTED, Composer
+from sisegcli.training.corrections import UNTOLD, label_objects
 from sisegcli.training.objects import LoneObject, ObjectBank
 from sisegcli.training.pasting import Canvas
 
@@ -15,11 +16,15 @@ CROP = 128
 seeds = st.integers(0, 2**32 - 1)
 
 
+def objects_of(mask):
+    return label_objects(mask, np.full(mask.shape, UNTOLD, np.int32))
+
+
 def picture_of(source, pair):
     """Return a bright picture with a disc of category 4 or 6, by the pair's number."""
     y, x = np.indices((60, 60))
     mask = np.where((y - 30) ** 2 + (x - 30) ** 2 <= 20**2, 4 + 2 * (pair % 2), -1).astype(np.int32)
-    return np.full((60, 60, 3), 200 + pair, np.uint8), mask
+    return np.full((60, 60, 3), 200 + pair, np.uint8), objects_of(mask)
 
 
 def bank_of(*objects):
@@ -170,7 +175,7 @@ def test_a_member_of_a_crowd_comes_without_its_neighbours():
     for middle in (20, 36):  # apart, but each in a corner of the other's box
         mask[(y - middle) ** 2 + (x - middle) ** 2 <= 10**2] = 4
     item = LoneObject(0, 0, 4, (10, 10, 21, 21), 317)
-    made = Composer(bank_of(item), lambda source, pair: (np.full((60, 60, 3), 200, np.uint8), mask))
+    made = Composer(bank_of(item), lambda source, pair: (np.full((60, 60, 3), 200, np.uint8), objects_of(mask)))
     seen = 0
     for seed in range(60):
         _, after, pasted = compose(seed, made=made)

@@ -56,6 +56,15 @@ def train(
     val_split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only images of this list of --val.", rich_help_panel=INPUT)
     ] = None,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|FILE",
+            help="Corrected instances of some of the images (a COCO file, or what --to voc wrote): instance labels, as "
+            "hints.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -160,6 +169,7 @@ def train(
         ignore=mask_value("--ignore", ignore),
         categories=categories,
         colours=colours,
+        corrections=corrections,
         tensorboard=tensorboard,
         overwrite=overwrite,
         save_every=save_every,

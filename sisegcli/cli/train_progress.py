@@ -58,6 +58,13 @@ class TrainProgress(TrainListener):
         )
         self._bar.reset(self._task, total=1.0, description="Training", losses="")
 
+    def corrected(self, images: int) -> None:
+        """Say that instance labels are used."""
+        self._console.say(
+            f"{count(images, 'image')} with corrections: instance labels as hints, so these weights will not be of "
+            "semantic masks alone."
+        )
+
     def stepped(self, step: int, progress: float, record: Mapping[str, float]) -> None:
         """Move the bar and show the losses."""
         losses = "  ".join(f"{name} {value:.3f}" for name, value in record.items())

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
-from sisegcli.formats.files import below, refuse_existing, replacing
+from sisegcli.formats.files import replacing
+from sisegcli.formats.image_files import ImageFilesWriter
 from sisegcli.formats.one_outline import one_outline
-from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.records import ImageResult
 from sisegcli.instances import labels_from_instances
 
 MOST = 255
@@ -32,41 +32,14 @@ LAST_ID = 25 * 256 + 255
 """The largest category id: R // 10 is 25 at most."""
 
 
-class Ade20kWriter(Writer):
-    """Write ``ade20k/`` into a folder.
+class Ade20kWriter(ImageFilesWriter):
+    """Write ``ade20k/`` into a folder. More than 255 instances and ids above 6655 are refused."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Names of categories.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
+    name, suffixes = "ade20k", ("_seg.png", ".json")
 
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, if a stem leads out of the folder, or if there
-        are too many instances or an id is too large.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out) / "ade20k"
-        self.paths = [self.folder]
-        self._categories = categories
-        self._overwrite = overwrite
-
-    def files(self, stem: str) -> list[Path]:
-        """Return the PNG and the JSON of an image."""
-        return [below(self.folder, stem, suffix) for suffix in ("_seg.png", ".json")]
-
-    def write(self, result: ImageResult) -> str:
+    def write_files(self, result: ImageResult, *paths: Path) -> None:
         """Write the PNG and the JSON of an image."""
-        picture, listing = self.files(result.stem)
-        refuse_existing(picture, listing, overwrite=self._overwrite)
+        picture, listing = paths
         highest = max((instance.category for instance in result.instances), default=0)
         if len(result.instances) > MOST or highest > LAST_ID:
             what = f"the id {highest}, but ids up to {LAST_ID}"
@@ -77,13 +50,12 @@ class Ade20kWriter(Writer):
             Image.fromarray(_colours(result)).save(temporary, format="PNG")
         with replacing(listing) as temporary:
             temporary.write_text(json.dumps(self._listing(result), ensure_ascii=False) + "\n", encoding="utf-8")
-        return ""
 
     def _listing(self, result: ImageResult) -> dict[str, object]:
         objects = []
         for number, instance in enumerate(result.instances, start=1):
             corners = one_outline(instance)
-            name = self._categories.name(instance.category)
+            name = self.categories.name(instance.category)
             objects.append(
                 {
                     "id": number,

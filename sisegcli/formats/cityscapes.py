@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
-from sisegcli.formats.files import below, refuse_existing, replacing
+from sisegcli.formats.files import replacing
+from sisegcli.formats.image_files import ImageFilesWriter
 from sisegcli.formats.joining import join_folders
-from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.records import ImageResult
 from sisegcli.instances import labels_from_instances
 
 MOST = 1000
@@ -33,42 +33,17 @@ MOST = 1000
 _IMAGE = "_leftImg8bit"
 
 
-class CityscapesWriter(Writer):
-    """Write ``gtFine/`` into a folder.
+class CityscapesWriter(ImageFilesWriter):
+    """Write ``gtFine/`` into a folder. Ids and numbers that are too large are refused."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Which ids are stuff.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
-
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, if a stem leads out of the folder, or if ids
-        or numbers are too large.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out) / "gtFine"
-        self.paths = [self.folder]
-        self._categories = categories
-        self._overwrite = overwrite
+    name, suffixes = "gtFine", ("_instanceIds.png", "_labelIds.png")
 
     def files(self, stem: str) -> list[Path]:
         """Return the two PNGs of an image."""
-        stem = f"{stem.removesuffix(_IMAGE)}_gtFine" if stem.endswith(_IMAGE) else stem
-        return [below(self.folder, stem, f"_{kind}.png") for kind in ("instanceIds", "labelIds")]
+        return super().files(f"{stem.removesuffix(_IMAGE)}_gtFine" if stem.endswith(_IMAGE) else stem)
 
-    def write(self, result: ImageResult) -> str:
+    def write_files(self, result: ImageResult, *paths: Path) -> None:
         """Write the two PNGs of an image."""
-        paths = self.files(result.stem)
-        refuse_existing(*paths, overwrite=self._overwrite)
         numbers = self._numbers(result, paths[0])
         labels = labels_from_instances(result.instances, result.size)
         ids = [0, *(instance.category for instance in result.instances)]
@@ -77,7 +52,6 @@ class CityscapesWriter(Writer):
         for path, picture in zip(paths, pictures, strict=True):
             with replacing(path) as temporary:
                 Image.fromarray(picture).save(temporary, format="PNG")
-        return ""
 
     def _numbers(self, result: ImageResult, path: Path) -> list[int]:
         """Return the value of each instance in ``instanceIds``."""
@@ -86,8 +60,8 @@ class CityscapesWriter(Writer):
         numbers = []
         for instance in result.instances:
             category = instance.category
-            if not self._categories.isthing(category):
-                name = self._categories.name(category)
+            if not self.categories.isthing(category):
+                name = self.categories.name(category)
                 if category >= 1000 or (category == 0 and name != "unlabeled"):
                     raise OutputError(
                         f"{path} cannot hold the stuff {name!r} of the id {category}, but ids from 1 to 999, as 0 is "
@@ -102,7 +76,7 @@ class CityscapesWriter(Writer):
                 )
             if seen[category] == MOST:
                 raise OutputError(
-                    f"{path} cannot hold more than {MOST} instances of {self._categories.name(category)!r}, as "
+                    f"{path} cannot hold more than {MOST} instances of {self.categories.name(category)!r}, as "
                     f"Cityscapes counts from 0 to {MOST - 1}; {way_out}."
                 )
             numbers.append(category * 1000 + seen[category])

@@ -12,49 +12,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sisegcli.categories import Categories
-from sisegcli.formats.files import below, refuse_existing, replacing
+from sisegcli.formats.files import replacing
+from sisegcli.formats.image_files import ImageFilesWriter
 from sisegcli.formats.polygons import instance_polygons
-from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.records import ImageResult
 
 VERSION = "5.5.0"
 """Version of LabelMe whose files these are."""
 
 
-class LabelMeWriter(Writer):
-    """Write ``labelme/`` into a folder.
+class LabelMeWriter(ImageFilesWriter):
+    """Write ``labelme/`` into a folder."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Names of categories.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
+    name, suffixes = "labelme", (".json",)
 
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, or if a stem leads out of the folder.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out) / "labelme"
-        self.paths = [self.folder]
-        self._categories = categories
-        self._overwrite = overwrite
-
-    def files(self, stem: str) -> list[Path]:
-        """Return the file of an image."""
-        return [below(self.folder, stem, ".json")]
-
-    def write(self, result: ImageResult) -> str:
+    def write_files(self, result: ImageResult, *paths: Path) -> None:
         """Write the shapes of an image."""
-        [path] = self.files(result.stem)
-        refuse_existing(path, overwrite=self._overwrite)
+        [path] = paths
         content: dict[str, Any] = {
             "version": VERSION,
             "flags": {},
@@ -66,7 +40,6 @@ class LabelMeWriter(Writer):
         }
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        return ""
 
     def _shapes(self, result: ImageResult) -> list[dict[str, Any]]:
         shapes: list[dict[str, Any]] = []
@@ -74,7 +47,7 @@ class LabelMeWriter(Writer):
             pieces = instance_polygons(instance)
             shapes += [
                 {
-                    "label": self._categories.name(instance.category),
+                    "label": self.categories.name(instance.category),
                     "points": [[float(x), float(y)] for x, y in zip(piece[::2], piece[1::2], strict=True)],
                     "group_id": number if len(pieces) > 1 else None,
                     "description": "",

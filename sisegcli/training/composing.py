@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.errors import ImageError
-from sisegcli.grouping.components import label_components
+from sisegcli.training.corrections import Objects
 from sisegcli.training.objects import LoneObject, ObjectBank
 from sisegcli.training.pasting import Canvas, Cutout, cut_out, match_colours
 
 Image8 = NDArray[np.uint8]
-Read = Callable[[int, int], tuple[Image8, NDArray[np.int32]]]
-"""Reads image and mask of (source, pair)."""
+Read = Callable[[int, int], tuple[Image8, Objects]]
+"""Reads the image of (source, pair), and the objects of its mask."""
 
 FIRST_PASTED = 10_000
 """Label of the first object that is pasted."""
@@ -30,7 +30,7 @@ class Composer:
     bank : ObjectBank
         Lone objects.
     read : callable
-        Reads image and mask of (source, pair).
+        Reads the image of (source, pair), and the objects of its mask.
     most : float
         Objects that would have to grow more than this are left out: they would look blurred.
     """
@@ -95,13 +95,14 @@ class Composer:
 
     def _cutout(self, item: LoneObject, place: _Place, crop: int, rng: np.random.Generator) -> Cutout | None:
         try:
-            image, mask = self.read(item.source, item.pair)
+            image, known = self.read(item.source, item.pair)
         except (ImageError, OSError):  # named when its own turn comes
             return None
         top, left, height, width = item.box
         window = (slice(top, top + height), slice(left, left + width))
-        parts, _ = label_components(np.where(mask[window] == item.category, 0, -1))
-        inside = parts == np.bincount(parts[parts > 0]).argmax()  # not the rims of neighbours
+        labels = known.labels[window]
+        alike = [label for label, category in known.category_of.items() if category == item.category]
+        inside = labels == np.bincount(labels[np.isin(labels, alike)]).argmax()  # not the rims of neighbours
         scale = place.side / max(float(np.sqrt(np.count_nonzero(inside))), 1.0)
         scale = min(scale, 1.6 * crop / max(height, width))
         if scale > self.most:

@@ -18,6 +18,9 @@ class TrainListener:
     def started(self, images: int, parameters: int, device: str, out: Path) -> None:
         """Hear what will be trained, on what."""
 
+    def corrected(self, images: int) -> None:
+        """Hear that in so many images instances were told apart by hand."""
+
     def stepped(self, step: int, progress: float, record: Mapping[str, float]) -> None:
         """Hear of a finished step; `progress` runs from 0 to 1, `record` holds recent mean losses."""
 

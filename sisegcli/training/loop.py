@@ -142,12 +142,13 @@ class Trainer:
         self.saved = self.step
 
     def notes(self) -> dict[str, str]:
-        """Metadata for people: recipe, seed, steps."""
+        """Metadata for people: recipe, seed, steps, and how many images showed instances as hints."""
         return {
             "recipe": self.options.recipe,
             "settings": json.dumps(asdict(self.recipe)),
             "seed": str(self.options.seed),
             "steps": str(self.step),
+            "corrected_images": str(self.maker.corrected),
         }
 
     def tuned_config(self) -> NetworkConfig:

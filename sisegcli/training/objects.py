@@ -15,7 +15,7 @@ from sisegcli.categories import Categories
 from sisegcli.data.layouts import Pair
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import ImageError
-from sisegcli.grouping.components import label_components
+from sisegcli.training.corrections import UNTOLD, Corrections, Objects, label_objects
 
 COMFORTABLE = 36.0
 """Size (square root of the area), in pixels, from which objects are told apart well on a grid of stride 4."""
@@ -29,11 +29,21 @@ SOLID = 0.93
 
 @dataclass(frozen=True)
 class Source:
-    """Images of one data set: pairs of files, how to read their masks, and which categories are things."""
+    """Images of one data set: pairs of files, how to read their masks, which categories are things, and corrections."""
 
     pairs: tuple[Pair, ...]
     reader: MaskReader
     categories: Categories
+    corrections: Corrections | None = None
+
+    @property
+    def stuff(self) -> list[int]:
+        """Categories without objects."""
+        return [category.id for category in self.categories.values() if not category.isthing]
+
+    def hints(self, pair: Pair, size: tuple[int, ...]) -> NDArray[np.int32]:
+        """Return what was corrected in an image, as `Corrections.hints` does."""
+        return self.corrections.hints(pair.stem, size) if self.corrections else np.full(size, UNTOLD, np.int32)
 
 
 @dataclass(frozen=True)
@@ -102,11 +112,14 @@ def collect_objects(
 
     def search(place: tuple[int, int]) -> list[LoneObject]:
         source, pair = place
+        files = sources[source].pairs[pair]
         try:
-            mask = sources[source].reader.read(sources[source].pairs[pair].mask)
+            mask = sources[source].reader.read(files.mask)
+            hints = sources[source].hints(files, mask.shape)
         except (ImageError, OSError):
             return []
-        return _lone_objects(mask, source, pair, sources[source].categories, min_area)
+        found = label_objects(mask, hints, stuff=sources[source].stuff)
+        return _lone_objects(found, source, pair, min_area)
 
     places = [(s, p) for s, source in enumerate(sources) for p in range(len(source.pairs))]
     objects: list[LoneObject] = []
@@ -120,11 +133,9 @@ def collect_objects(
     return ObjectBank(tuple(objects), {key: np.array(numbers) for key, numbers in groups.items()})
 
 
-def _lone_objects(
-    mask: NDArray[np.int32], source: int, pair: int, categories: Categories, min_area: float
-) -> list[LoneObject]:
-    labels, category_of = label_components(mask)
-    height, width = mask.shape
+def _lone_objects(known: Objects, source: int, pair: int, min_area: float) -> list[LoneObject]:
+    labels, category_of = np.maximum(known.labels, 0), known.category_of
+    height, width = labels.shape
     areas = np.bincount(labels.ravel(), minlength=len(category_of) + 1)
     boxes = ndimage.find_objects(labels, max_label=len(areas) - 1)
     by_category: dict[int, list[int]] = {}
@@ -132,15 +143,15 @@ def _lone_objects(
         by_category.setdefault(category, []).append(label)
     found = []
     for category, members in by_category.items():
-        if not categories.isthing(category):
-            continue
         typical = float(np.median(areas[members])) if len(members) >= CROWD else None
         for label in members:
+            if label in known.clumps:
+                continue
             rows, columns = boxes[label - 1]
             box = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
             cut = (rows.start == 0) + (columns.start == 0) + (rows.stop == height) + (columns.stop == width)
             rival = max((areas[other] for other in members if other != label), default=0)
-            alone = rival <= areas[label] / 10 and areas[label] >= min_area * mask.size and cut <= 1
+            alone = rival <= areas[label] / 10 and areas[label] >= min_area * labels.size and cut <= 1
             single = typical is not None and not cut and _is_typical(labels[rows, columns] == label, typical)
             if alone or single:
                 found.append(LoneObject(source, pair, category, box, int(areas[label]), max(height, width)))

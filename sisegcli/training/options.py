@@ -101,6 +101,8 @@ class TrainOptions:
         Go on with the run in `out`.
     start : Path, optional
         Weights to start from instead of ImageNet's.
+    corrections : Path, optional
+        Instances that a person told apart in some of the images: hints, the only instance labels that training may see.
     val : Path, optional
         A VOC devkit folder with instance ground truth; AP is measured on it and the best weights are kept.
     """
@@ -133,3 +135,4 @@ class TrainOptions:
     overwrite: bool = False
     save_every: int = 500
     colours: Path | None = None
+    corrections: Path | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,7 @@ def ask_questions(
     image: NDArray[np.uint8],
     labels: NDArray[np.int32],
     categories: Mapping[int, int],
-    pasted: Sequence[int],
+    pasted: Collection[int],
     count: int,
     rng: np.random.Generator,
     *,
@@ -69,7 +69,7 @@ def ask_questions(
         Objects from 1; 0 is background, -1 ignored.
     categories : mapping
         Category of each label.
-    pasted : sequence of int
+    pasted : collection of int
         Labels that are single objects for certain.
     count : int
         Number of questions.
@@ -113,7 +113,7 @@ def _ask(
     labels: NDArray[np.int32],
     label: int,
     categories: Mapping[int, int],
-    pasted: Sequence[int],
+    pasted: Collection[int],
     rng: np.random.Generator,
 ) -> None:
     ys, xs = np.nonzero(labels == label)
@@ -167,7 +167,7 @@ def split_at_random(shape: NDArray[np.bool_], parts: int, rng: np.random.Generat
 
 
 def _weights(
-    cells: NDArray[np.int32], label: int, categories: Mapping[int, int], pasted: Sequence[int]
+    cells: NDArray[np.int32], label: int, categories: Mapping[int, int], pasted: Collection[int]
 ) -> NDArray[np.float32]:
     """Weigh cells of things: borders to other categories are hidden and natural, those within one may be false."""
     weight = (cells > 0).astype(np.float32)

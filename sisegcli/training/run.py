@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,10 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import find_pairs
 from sisegcli.devices import pick_device
-from sisegcli.errors import ImageError, LayoutError, OptionError, OutputError, SisegError
+from sisegcli.errors import ImageError, InputError, LayoutError, OptionError, OutputError, SisegError
 from sisegcli.network.checkpoint import save_checkpoint
 from sisegcli.running.interrupts import Interrupts
+from sisegcli.training.corrections import Corrections, load_corrections
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer, log_line
 from sisegcli.training.objects import ObjectBank, Source, collect_objects
@@ -114,6 +115,8 @@ def _train(
     elif processes.first:
         (options.out / "best.safetensors").unlink(missing_ok=True)  # of a run that is being replaced
     options.out.mkdir(parents=True, exist_ok=True)
+    if maker.corrected:
+        listener.corrected(maker.corrected)
     listener.started(images, sum(p.numel() for p in network.parameters()), str(device), options.out)
     return _run(trainer, validation, listener, problems)
 
@@ -209,6 +212,8 @@ def _recipe(options: TrainOptions) -> Recipe:
     recipe = RECIPES[options.recipe]
     asked = {name: getattr(options, name) for name in ("crop", "batch_size", "lr")}
     recipe = replace(recipe, **{name: value for name, value in asked.items() if value is not None})
+    if options.corrections and not recipe.by_object:
+        raise OptionError(f"--recipe {options.recipe} learns from categories alone; leave out --corrections.")
     if recipe.crop % 32 or recipe.crop < 64:
         raise OptionError(
             f"--crop {recipe.crop} is no multiple of 32 from 64 on; try {max(64, recipe.crop // 32 * 32)}."
@@ -225,6 +230,7 @@ def _guard(options: TrainOptions) -> None:
 def _sources(options: TrainOptions, problems: list[str]) -> tuple[Source, ...]:
     colours = read_colour_table(options.colours) if options.colours else None
     named = load_categories(options.categories) if options.categories else None
+    corrections = load_corrections(options.corrections) if options.corrections else None
     sources = []
     for folder in options.data:
         layout = find_pairs(folder, images=options.images, masks=options.masks, split=options.split)
@@ -232,8 +238,19 @@ def _sources(options: TrainOptions, problems: list[str]) -> tuple[Source, ...]:
             raise LayoutError(f"{folder} holds no image with a mask; see 'sisegcli convert --help' for layouts.")
         problems += [problem.sentence for problem in layout.problems]
         reader = layout.values.reader(options.background, options.ignore, colours)
-        sources.append(Source(tuple(layout.pairs), reader, named or layout.categories or Categories()))
+        known = named or layout.categories or Categories()
+        sources.append(Source(tuple(layout.pairs), reader, known, corrections))
+    if corrections is not None:
+        _check_corrections(corrections, sources, problems)
     return tuple(sources)
+
+
+def _check_corrections(corrections: Corrections, sources: Sequence[Source], problems: list[str]) -> None:
+    stems = {pair.stem for source in sources for pair in source.pairs}
+    strange = [stem for stem in corrections.images if stem not in stems]
+    if len(strange) == len(corrections.images):
+        raise InputError(f"{corrections.path} corrects none of the images; its files must be named like them.")
+    problems += [f"{corrections.path} corrects {stem}, which is not among the images." for stem in strange]
 
 
 def _best_so_far(out: Path) -> float | None:

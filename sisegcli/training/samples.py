@@ -12,8 +12,8 @@ from sisegcli.categories import IGNORE
 from sisegcli.data.images import read_image
 from sisegcli.errors import ImageError
 from sisegcli.grid import STRIDE
-from sisegcli.grouping.components import label_components
 from sisegcli.training.composing import Composer
+from sisegcli.training.corrections import UNTOLD, Objects, label_objects, repeats
 from sisegcli.training.guides import roughen
 from sisegcli.training.objects import ObjectBank, Source, find_clumps
 from sisegcli.training.options import Recipe
@@ -24,6 +24,7 @@ from sisegcli.training.questions import Questions, ask_questions
 from sisegcli.training.shapes import Shapes, ask_shapes
 
 Image8 = NDArray[np.uint8]
+Labels = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -76,51 +77,66 @@ class SampleMaker:
         Scales, crop and pasting.
     seed : int
         The run's seed.
+
+    Attributes
+    ----------
+    corrected : int
+        Images of which somebody told instances.
     """
 
     def __init__(self, sources: tuple[Source, ...], bank: ObjectBank | None, recipe: Recipe, seed: int) -> None:
         self.sources, self.bank, self.recipe, self.seed = sources, bank, recipe, seed
         self.places = [(s, p) for s, source in enumerate(sources) for p in range(len(source.pairs))]
+        corrected = [place for place in self.places if self._is_corrected(*place)]
+        self.corrected = len(corrected)
+        self.places += corrected * (repeats(len(corrected), len(self.places)) - 1)
 
     def __len__(self) -> int:
         return len(self.places)
 
     def make(self, number: int) -> Sample:
-        """Make sample `number`; each image comes once in every `len(self)` samples."""
+        """Make sample `number`; each image comes once in every `len(self)` samples, corrected ones more often."""
         epoch, position = divmod(number, len(self.places))
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.places))
         rng = np.random.default_rng((self.seed, epoch, position))
         source, pair = self.places[int(order[position])]
-        image, mask = self._read(source, pair)
+        image, mask, hints = self._read(source, pair)
         recipe = self.recipe
-        image, mask = _random_crop(image, mask, recipe, rng)
+        image, mask, hints = _random_crop(image, mask, hints, recipe, rng)
         if not recipe.by_object:
             return _finish(image, self._category_labels(mask, source), None, recipe, rng)
-        labels, category_of = self._objects(mask, source)
+        known = label_objects(mask, hints, stuff=self.sources[source].stuff, ignored=IGNORED)
+        labels, category_of = known.labels, known.category_of
+        labels[mask == IGNORE] = IGNORED
         canvas = Canvas(image, labels)
         natural = labels.copy()
-        clumps = find_clumps(labels, category_of)
+        clumps = find_clumps(labels, category_of) - known.certain | known.clumps
         pasted: dict[int, int] = {}
         if self.bank is not None and len(self.bank) and rng.random() < recipe.pasted:
-            pasted = Composer(self.bank, self._read, max(3.0, 2.3 * recipe.scales[1])).paste(
+            pasted = Composer(self.bank, self._look, max(3.0, 2.3 * recipe.scales[1])).paste(
                 canvas, category_of, source, rng
             )
-        sample = _finish(canvas.image, canvas.labels, (natural, set(pasted)), recipe, rng)
+        certain = known.certain | set(pasted)
+        sample = _finish(canvas.image, canvas.labels, (natural, set(pasted), certain), recipe, rng)
         sample.labels[np.isin(sample.labels, list(clumps))] = IGNORED
-        known = {**category_of, **pasted}
+        categories = {**category_of, **pasted}
         if recipe.asked:
             questions = ask_questions(
-                sample.image, canvas.labels, known, list(pasted), recipe.asked, rng, clumps=clumps
+                sample.image, canvas.labels, categories, certain, recipe.asked, rng, clumps=clumps
             )
             sample = replace(sample, questions=questions)
         if recipe.outlined:
             sample = replace(sample, outlines=ask_outlines(sample.image, canvas.labels, recipe.outlined, rng))
         if recipe.judged:
-            shapes = ask_shapes(sample.image, canvas.labels, known, pasted, recipe.judged, rng, clumps=clumps)
+            shapes = ask_shapes(sample.image, canvas.labels, categories, certain, recipe.judged, rng, clumps=clumps)
             sample = replace(sample, shapes=shapes)
         return sample
 
-    def _read(self, source: int, pair: int) -> tuple[Image8, NDArray[np.int32]]:
+    def _is_corrected(self, source: int, pair: int) -> bool:
+        corrections = self.sources[source].corrections
+        return corrections is not None and self.sources[source].pairs[pair].stem in corrections.images
+
+    def _read(self, source: int, pair: int) -> tuple[Image8, Labels, Labels]:
         files = self.sources[source].pairs[pair]
         image, mask = read_image(files.image), self.sources[source].reader.read(files.mask)
         if image.shape[:2] != mask.shape:
@@ -128,29 +144,23 @@ class SampleMaker:
                 f"{files.mask} is {mask.shape[1]} × {mask.shape[0]} pixels but its image {files.image.name} is "
                 f"{image.shape[1]} × {image.shape[0]}; give them one size."
             )
-        return image, mask
+        return image, mask, self.sources[source].hints(files, mask.shape)
+
+    def _look(self, source: int, pair: int) -> tuple[Image8, Objects]:
+        image, mask, hints = self._read(source, pair)
+        return image, label_objects(mask, hints, stuff=self.sources[source].stuff, ignored=IGNORED)
 
     def _category_labels(self, mask: NDArray[np.int32], source: int) -> NDArray[np.int32]:
         """Return category numbers from 1; stuff is background of its own kind, so only things are objects."""
         labels = np.where(mask >= 0, mask + 1, 0).astype(np.int32)
-        for category in np.unique(mask[mask >= 0]):
-            if not self.sources[source].categories.isthing(int(category)):
-                labels[mask == category] = 0
+        labels[np.isin(mask, self.sources[source].stuff)] = 0
         labels[mask == IGNORE] = IGNORED
         return labels
 
-    def _objects(self, mask: NDArray[np.int32], source: int) -> tuple[NDArray[np.int32], dict[int, int]]:
-        labels, category_of = label_components(mask)
-        stuff = [label for label, c in category_of.items() if not self.sources[source].categories.isthing(c)]
-        if stuff:
-            labels[np.isin(labels, stuff)] = 0
-        labels[mask == IGNORE] = IGNORED
-        return labels, {label: c for label, c in category_of.items() if label not in stuff}
-
 
 def _random_crop(
-    image: Image8, mask: NDArray[np.int32], recipe: Recipe, rng: np.random.Generator
-) -> tuple[Image8, NDArray[np.int32]]:
+    image: Image8, mask: Labels, hints: Labels, recipe: Recipe, rng: np.random.Generator
+) -> tuple[Image8, Labels, Labels]:
     """Scale, flip and crop at random; what lies outside the picture is grey and ignored."""
     height, width = mask.shape
     base = min(1.0, recipe.long_side / max(height, width)) if recipe.long_side else 1.0
@@ -165,16 +175,17 @@ def _random_crop(
     size = (max(1, round((inner[2] - inner[0]) * scale)), max(1, round((inner[3] - inner[1]) * scale)))
     size = (min(size[0], crop), min(size[1], crop))
     picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=inner, reducing_gap=2.0)
-    shape = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST, box=inner)
     y, x = round(max(0.0, -top) * scale), round(max(0.0, -left) * scale)
     y, x = min(y, crop - size[1]), min(x, crop - size[0])
     out = np.full((crop, crop, 3), 124, np.uint8)
-    out_mask = np.full((crop, crop), IGNORE, np.int32)
+    maps = [np.full((crop, crop), IGNORE, np.int32), np.full((crop, crop), UNTOLD, np.int32)]
     out[y : y + size[1], x : x + size[0]] = np.asarray(picture)
-    out_mask[y : y + size[1], x : x + size[0]] = np.asarray(shape, np.int32)
+    for whole, part in zip((mask, hints), maps, strict=True):
+        shape = Image.fromarray(whole).resize(size, Image.Resampling.NEAREST, box=inner)
+        part[y : y + size[1], x : x + size[0]] = np.asarray(shape, np.int32)
     if rng.random() < 0.5:
-        out, out_mask = out[:, ::-1].copy(), out_mask[:, ::-1].copy()
-    return out, out_mask
+        out, maps = out[:, ::-1].copy(), [part[:, ::-1].copy() for part in maps]
+    return out, maps[0], maps[1]
 
 
 def _start(length: int, span: float, rng: np.random.Generator) -> float:
@@ -196,18 +207,21 @@ def _jitter_colours(image: Image8, rng: np.random.Generator) -> Image8:
 
 def _finish(
     image: Image8,
-    labels: NDArray[np.int32],
-    origin: tuple[NDArray[np.int32], set[int]] | None,
+    labels: Labels,
+    origin: tuple[Labels, set[int], set[int]] | None,
     recipe: Recipe,
     rng: np.random.Generator,
 ) -> Sample:
-    """Bring labels to the grid, point each cell to its object's centre, and draw the guide."""
-    natural, pasted = origin if origin is not None else (labels, set())
+    """Bring labels to the grid, point each cell to its object's centre, and draw the guide.
+
+    `origin` holds the labels before anything was pasted, what was pasted, and which labels are certain.
+    """
+    natural, pasted, certain = origin if origin is not None else (labels, set(), set())
     half = STRIDE // 2
     cells = labels[half::STRIDE, half::STRIDE]
     centres = np.zeros((2, *cells.shape), np.float32)
     size = np.ones(cells.shape, np.float32)
-    doubtful = (cells > 0) & ~np.isin(cells, list(pasted))
+    doubtful = (cells > 0) & ~np.isin(cells, list(certain))
     if recipe.by_object:
         whole = natural[half::STRIDE, half::STRIDE]
         grid = np.mgrid[: cells.shape[0], : cells.shape[1]].astype(np.float32)
