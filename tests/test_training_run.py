@@ -31,7 +31,7 @@ from sisegcli.training.losses import PairLoss
 from sisegcli.training.options import RECIPES, TrainOptions
 from sisegcli.training.run import train
 from sisegcli.training.samples import SampleMaker
-from sisegcli.training.state import BEFORE, STATE, read_state, save_state
+from sisegcli.training.state import BEFORE, STATE, read_state, save_state, trim_log
 
 torch.set_num_threads(1)
 
@@ -826,6 +826,28 @@ def test_a_disk_that_is_full_keeps_the_last_state(options, monkeypatch):
         patched.setattr("sisegcli.training.state.save_file", full)
         train(replace(options, resume=True))
     assert state(options)["step"] == 2
+
+
+@pytest.mark.parametrize("damage", ['{"step": 2', "3", "[]", "{}", '{"step": "2"}', '{"step": 1, "step": 2}', "\x00"])
+def test_lines_of_a_log_after_a_damaged_one_are_left_out(tmp_path, damage):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "val_ap": 3.5}\n' + damage + '\n{"step": 1}\n')
+    assert trim_log(path, 1)
+    assert path.read_text() == '{"step": 1, "val_ap": 3.5}\n'
+
+
+def test_best_weights_that_are_damaged_are_named(tmp_path):
+    assert run._best_so_far(tmp_path) is None
+    best = tmp_path / "best.safetensors"
+    network, config = build_network(NetworkConfig(width=8)), NetworkConfig(width=8)
+    save_checkpoint(best, network, config, notes={"val_ap": "12.5"})
+    assert run._best_so_far(tmp_path) == 12.5
+    save_checkpoint(best, network, config, notes={"val_ap": "x"})
+    with pytest.raises(CheckpointError, match=r"best\.safetensors is damaged; remove it, and go on with --resume"):
+        run._best_so_far(tmp_path)
+    best.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"best\.safetensors is not a safetensors file"):
+        run._best_so_far(tmp_path)
 
 
 def test_an_error_leaves_the_listener_as_it_was(options):

@@ -16,8 +16,9 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import find_pairs
 from sisegcli.devices import pick_device
-from sisegcli.errors import ImageError, InputError, LayoutError, OptionError, OutputError, SisegError
+from sisegcli.errors import CheckpointError, ImageError, InputError, LayoutError, OptionError, OutputError, SisegError
 from sisegcli.network.checkpoint import save_checkpoint
+from sisegcli.network.config import read_metadata
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.training.corrections import Corrections, load_corrections
 from sisegcli.training.listener import TrainListener
@@ -254,13 +255,14 @@ def _check_corrections(corrections: Corrections, sources: Sequence[Source], prob
 
 
 def _best_so_far(out: Path) -> float | None:
-    from safetensors import safe_open
-
     path = out / "best.safetensors"
     if not path.is_file():
         return None
-    with safe_open(path, framework="pt") as file:
-        return float((file.metadata() or {}).get("val_ap", 0.0))
+    metadata, _ = read_metadata(path)
+    try:
+        return float(metadata.get("val_ap", 0.0))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged; remove it, and go on with --resume.") from error
 
 
 def _tensorboard(out: Path, stack: ExitStack) -> Callable[[str, float, int], None]:

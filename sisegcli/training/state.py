@@ -108,12 +108,13 @@ def trim_log(path: Path, step: int) -> bool:
         Whether the step itself was measured on the validation set.
     """
     lines, measured = [], False
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
         try:
-            record = json.loads(line)
-        except ValueError:
+            record = parse_json(line)
+            done = record["step"] <= step
+        except (KeyError, TypeError, ValueError):
             break
-        if record["step"] <= step:
+        if done:
             lines.append(line + "\n")
             measured = record["step"] == step and ("val_ap" in record or measured)
     with replacing(path) as temporary:
