@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sisegcli.categories import Categories, Category
+    from sisegcli.data.category_lists import load_categories
     from sisegcli.errors import SisegError
     from sisegcli.instances import Instance
     from sisegcli.segmenter import Segmenter
 
 __version__ = "0.1.0"
 
-__all__ = ["Categories", "Category", "Instance", "Segmenter", "SisegError", "__version__"]
+__all__ = ["Categories", "Category", "Instance", "Segmenter", "SisegError", "__version__", "load_categories"]
 
 _HOMES = {
     "Categories": "categories",
@@ -20,6 +21,7 @@ _HOMES = {
     "Instance": "instances",
     "Segmenter": "segmenter",
     "SisegError": "errors",
+    "load_categories": "data.category_lists",
 }
 
 

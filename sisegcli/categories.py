@@ -39,6 +39,8 @@ class Category:
 class Categories(Mapping[int, Category]):
     """Categories by id, in order of id; ids that nobody named are things called ``class-7``.
 
+    Examples
+    --------
     >>> categories = Categories([Category(15, "person"), Category(3, "sky", isthing=False)])
     >>> [category.name for category in categories.values()]
     ['sky', 'person']
@@ -63,7 +65,13 @@ class Categories(Mapping[int, Category]):
         return f"Categories({list(self._by_id.values())!r})"
 
     def find(self, category_id: int) -> Category:
-        """Return the category of an id, made up as a thing where nobody named it."""
+        """Return the category of an id, made up as a thing where nobody named it.
+
+        Examples
+        --------
+        >>> Categories([Category(3, "sky", isthing=False)]).find(7)
+        Category(id=7, name='class-7', isthing=True, supercategory='')
+        """
         return self._by_id.get(category_id) or Category(category_id, f"class-{category_id}")
 
     def number(self, category_id: int) -> int:
@@ -71,6 +79,8 @@ class Categories(Mapping[int, Category]):
 
         Named ids come first, in order, and all others after them, so that the number depends on nothing else.
 
+        Examples
+        --------
         >>> categories = Categories([Category(3, "sky"), Category(15, "person")])
         >>> [categories.number(category_id) for category_id in (3, 15, 0, 1, 2, 4, 16)]
         [0, 1, 2, 3, 4, 5, 16]
@@ -81,6 +91,8 @@ class Categories(Mapping[int, Category]):
     def numbered(self, count: int) -> list[Category]:
         """Return the categories of the numbers from 0 up to `count`, and all named ones in any case.
 
+        Examples
+        --------
         >>> [category.name for category in Categories([Category(1, "sky")]).numbered(3)]
         ['sky', 'class-0', 'class-2']
         """

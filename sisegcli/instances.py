@@ -52,6 +52,8 @@ class Instance:
     def from_mask(cls, mask: Bool, category: int, score: float = 1.0) -> Instance:
         """Make an instance from a boolean mask of shape (H, W).
 
+        Examples
+        --------
         >>> instance = Instance.from_mask(np.array([[0, 1, 1], [0, 1, 0]], bool), category=5)
         >>> instance.box, instance.area
         ((0, 1, 2, 2), 3)
@@ -63,7 +65,13 @@ class Instance:
 
     @classmethod
     def from_rle(cls, counts: bytes, size: tuple[int, int], category: int, score: float = 1.0) -> Instance:
-        """Make an instance from COCO's compressed run-length code."""
+        """Make an instance from COCO's compressed run-length code.
+
+        Examples
+        --------
+        >>> Instance.from_rle(b"123", (2, 3), category=5).mask().astype(int).tolist()
+        [[0, 1, 0], [1, 0, 0]]
+        """
         rle = {"size": list(size), "counts": counts}
         left, top, width, height = (int(v) for v in coco_mask.toBbox(rle))
         return cls(category, float(score), size, counts, (top, left, height, width), int(coco_mask.area(rle)))
@@ -81,6 +89,8 @@ class Instance:
     def crop(self, box: tuple[int, int, int, int] | None = None) -> Bool:
         """Decode what lies in a box (top, left, height, width), by default its own, and nothing around it.
 
+        Examples
+        --------
         >>> Instance.from_mask(np.array([[0, 1, 1], [0, 1, 0]], bool), category=5).crop().astype(int).tolist()
         [[1, 1], [1, 0]]
         """

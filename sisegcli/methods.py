@@ -213,6 +213,15 @@ def build_method(name: str, *, categories: Categories | None = None, **options: 
     ------
     OptionError
         If no method has this name.
+
+    Examples
+    --------
+    >>> build_method("components", min_area=20).needs_images
+    False
+    >>> build_method("magic")
+    Traceback (most recent call last):
+    ...
+    sisegcli.errors.OptionError: There is no method 'magic'; choose one of siseg, components, watershed.
     """
     if name not in METHODS:
         raise OptionError(f"There is no method {name!r}; choose one of {', '.join(METHODS)}.")

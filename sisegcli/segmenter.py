@@ -72,8 +72,10 @@ class Segmenter:
         Instances with fewer pixels are removed.
     min_score : float
         Instances with a lower score are removed.
-    background, ignore : int or None
-        Values of `predict`'s masks that belong to no category, and that are unknown.
+    background : int or None
+        The value of `predict`'s masks that belongs to no category; None if every value is one.
+    ignore : int or None
+        The value of pixels that are unknown, which belong to no instance; None if there is none.
 
     Raises
     ------

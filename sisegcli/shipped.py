@@ -21,6 +21,11 @@ def weights_path(name: str | Path) -> Path:
     ------
     CheckpointError
         If neither is there.
+
+    Examples
+    --------
+    >>> weights_path("default").name
+    'default.safetensors'
     """
     shipped = weights_folder() / f"{name}.safetensors"
     if Path(name).name == str(name) and shipped.is_file():

@@ -4,6 +4,7 @@ import doctest
 from pathlib import Path
 
 import draw_failures
+import draw_method
 import draw_overview
 import draw_scenes
 import numpy as np
@@ -178,6 +179,14 @@ def test_the_picture_of_hard_scenes_has_a_row_for_each(tmp_path: Path) -> None:
     draw_failures.main([str(tmp_path / "failures.png")])
     with Image.open(tmp_path / "failures.png") as written:
         assert written.size == (1199, 4 * 227 - 5)
+
+
+def test_the_picture_of_the_method_has_its_steps(tmp_path: Path) -> None:
+    draw_method.main([str(tmp_path / "method.png")])
+    with Image.open(tmp_path / "method.png") as written:
+        assert written.size == (4 * 325 - 5, 2 * 245 - 5)
+        panels = [written.convert("RGB").crop((x, y, x + 320, y + 240)) for y in (0, 245) for x in range(0, 1300, 325)]
+    assert all(len(panel.getcolors(2**20)) > 1 for panel in panels)
 
 
 def test_doctests() -> None:

@@ -1,7 +1,4 @@
-"""The README names only what exists: commands, options, their values, files, extras and Python names.
-
-So do the sessions in docs/scale.md.
-"""
+"""README and documentation name only what exists: commands, options, their values, files, extras and Python names."""
 
 from __future__ import annotations
 
@@ -25,13 +22,13 @@ else:
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SCALE = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
+TEXTS = "\n".join([README, *(path.read_text("utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))])
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
 
 SESSIONS: list[str] = [
     line
-    for block in re.findall(r"```console\n(.*?)```", README + SCALE, re.DOTALL)
+    for block in re.findall(r"```console\n(.*?)```", TEXTS, re.DOTALL)
     for line in re.findall(r"^\$ (sisegcli .*)$", block, re.MULTILINE)
 ]
 
@@ -49,15 +46,16 @@ def test_there_are_sessions_of_every_command() -> None:
 def test_options_named_in_the_text_exist() -> None:
     known = {name for command in COMMANDS.values() for option in command.params for name in option.opts}
     known |= {name for option in typer.main.get_command(app).params for name in option.opts}
-    for script in (Path(__file__).parent.parent / "benchmarks").glob("*.py"):
+    for script in (*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "examples").glob("*.py")):
         known |= set(re.findall(r'"(--[a-z][a-z-]*)"', script.read_text(encoding="utf-8")))
-    text = re.sub(r"torchrun .*? -- ", "", README)  # whose options are its own
+    text = re.sub(r"torchrun .*? -- ", "", TEXTS)  # whose options are its own
+    text = re.sub(r"^\$ (pip|gh|scripts/lock) .*$", "", text, flags=re.MULTILINE)  # theirs, too
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
     assert named and named <= known, named - known
 
 
 def test_the_file_of_options_is_one(tmp_path: Path) -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"```toml\n(.*?)```", TEXTS, re.DOTALL)
     assert blocks
     for block in blocks:
         (tmp_path / "sisegcli.toml").write_text(block)
@@ -65,7 +63,7 @@ def test_the_file_of_options_is_one(tmp_path: Path) -> None:
 
 
 def test_command_names_in_the_text_exist() -> None:
-    named = set(re.findall(r"`sisegcli ([a-z]+)", README))
+    named = set(re.findall(r"`sisegcli ([a-z]+)", TEXTS))
     assert named <= set(COMMANDS)
 
 
@@ -77,10 +75,15 @@ def test_links_lead_somewhere() -> None:
 
 def test_extras_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert set(re.findall(r'"\.\[(\w+)\]"', README)) <= set(extras)
+    assert set(re.findall(r'"(?:\.|sisegcli)\[(\w+)\]"', TEXTS)) <= set(extras)
+
+
+def test_its_results_are_those_of_the_documentation() -> None:
+    table = re.search(r"^\| set \|.*?\n\n", README, re.DOTALL | re.MULTILINE)
+    assert table and table[0] in (ROOT / "docs/results.md").read_text(encoding="utf-8")
 
 
 def test_python_names_exist() -> None:
-    for names in re.findall(r"^from sisegcli import (.+)$", README, re.MULTILINE):
+    for names in re.findall(r"^from sisegcli import (.+)$", TEXTS, re.MULTILINE):
         for name in names.split(", "):
             assert hasattr(sisegcli, name), name

@@ -808,7 +808,7 @@ def test_the_default_weights_segment_a_scene(edges):
 
 
 def test_public_names():
-    names = ["Categories", "Category", "Instance", "Segmenter", "SisegError", "__version__"]
+    names = ["Categories", "Category", "Instance", "Segmenter", "SisegError", "__version__", "load_categories"]
     assert sorted(sisegcli.__all__) == sorted(names)
     assert all(getattr(sisegcli, name) is not None for name in names)
     assert sisegcli.Segmenter is Segmenter and sisegcli.Instance is Instance

@@ -34,7 +34,7 @@ class Sections:
         usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
         parts = [textwrap.fill(f"Usage: {usage}", width, subsequent_indent=" " * 7, break_on_hyphens=False)]
         parts += [textwrap.fill(part, width) for part in (command.help or "").split("\n\n")]
-        lists = sections(_rows(command, ctx))
+        lists = help_sections(command, ctx)
         longest = max(len(name) for rows in lists.values() for name, _ in rows)
         column = min(longest, NAMES) + 2
         for heading, rows in lists.items():
@@ -49,6 +49,11 @@ class Command(Sections, TyperCommand):
 
 class Group(Sections, TyperGroup):
     """A command with commands, whose help has sections."""
+
+
+def help_sections(command: Any, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+    """Return what the help of a command lists: section by section, names and words."""
+    return sections(_rows(command, ctx))
 
 
 def _rows(command: Any, ctx: Any) -> Iterable[tuple[str, str, str]]:

@@ -58,6 +58,13 @@ def align(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
     """Find the predictions of each true image, by stem, or else by the last part of it where that is unique.
 
     Images without predictions are not in the result.
+
+    Examples
+    --------
+    >>> from sisegcli.evaluation.truth import TruthImage
+    >>> truth = GroundTruth({"val/a": TruthImage((1, 3), []), "val/b": TruthImage((1, 3), [])})
+    >>> align({"a": [], "c": []}, truth)
+    {'val/a': []}
     """
     bare = {stem: stem.rsplit("/", 1)[-1] for stem in (*predictions, *truth.images)}
     uses = Counter(bare[stem] for stem in truth.images)

@@ -109,7 +109,15 @@ def _from_folder(folder: Path) -> Predictions:
 
 
 def score_by_area(instances: Iterable[Instance]) -> list[Instance]:
-    """Give each instance the part of the image that it covers as its score: larger instances are more often right."""
+    """Give each instance the part of the image that it covers as its score: larger instances are more often right.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> half = Instance.from_mask(np.array([[1, 1, 0, 0]], bool), category=5)
+    >>> [instance.score for instance in score_by_area([half])]
+    [0.5]
+    """
     return [replace(i, score=i.area / (i.size[0] * i.size[1])) for i in instances]
 
 

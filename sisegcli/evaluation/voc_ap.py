@@ -29,6 +29,16 @@ def voc_ap(matches: Iterable[Match], threshold: float) -> dict[int, float]:
     The rule of VOC's devkit (`VOCevaldet.m`, of 2010 and later), with masks in place of boxes, as Hariharan et al.
     (*Simultaneous Detection and Segmentation*, ECCV 2014) use it, and IRNet after them. COCO's rule differs: there, a
     second claim may fall to another object.
+
+    Examples
+    --------
+    >>> from sisegcli.evaluation.matching import match
+    >>> from sisegcli.evaluation.truth import GroundTruth, TruthImage
+    >>> from sisegcli.instances import Instance
+    >>> cat = Instance.from_mask(np.array([[1, 1, 0]], bool), category=8)
+    >>> mouse = Instance.from_mask(np.array([[0, 0, 1]], bool), category=8)
+    >>> voc_ap(match({"a": [cat]}, GroundTruth({"a": TruthImage((1, 3), [cat, mouse])})), 0.5)
+    {8: 0.5}
     """
     scores: dict[int, list[float]] = {}
     right: dict[int, list[bool]] = {}

@@ -123,7 +123,13 @@ def _category_record(category: Category) -> dict[str, Any]:
 
 
 def coco_box(instance: Instance) -> list[int]:
-    """Return the box of an instance as left, top, width and height, in pixels."""
+    """Return the box of an instance as left, top, width and height, in pixels.
+
+    Examples
+    --------
+    >>> coco_box(Instance(category=5, score=1.0, size=(9, 9), counts=b"", box=(1, 2, 3, 4), area=12))
+    [2, 1, 4, 3]
+    """
     top, left, height, width = instance.box
     return [left, top, width, height]
 

@@ -80,6 +80,14 @@ def draw_overlay(
     -------
     (H', W', 3) array of uint8
         W' is W without `displacement`, and 2 W and a gap with it; H' is H without `legend`. Both times `scale`.
+
+    Examples
+    --------
+    >>> image = np.full((8, 8, 3), 90, np.uint8)
+    >>> cat = Instance.from_mask(np.pad(np.ones((4, 4), bool), 2), category=8)
+    >>> picture = draw_overlay(image, [cat])
+    >>> picture.shape, bool((picture[0] == 90).all()), bool((picture[4] == 90).all())
+    ((8, 8, 3), True, False)
     """
     categories = categories or Categories()
     size = (image.shape[0], image.shape[1])
@@ -166,6 +174,11 @@ def choose_colours(labels: Labels, count: int, reach: int = 1) -> Picture:
     label, each gets the colour farthest from those of its neighbours, among equals the next one in turn.
 
     Returns a (count, 3) array of uint8.
+
+    Examples
+    --------
+    >>> choose_colours(np.array([[1, 2, 0]], np.int32), 2).tolist()
+    [[255, 92, 72], [40, 170, 255]]
     """
     neighbours: list[set[int]] = [set() for _ in range(count + 1)]
     for step in {1, reach}:

@@ -9,7 +9,13 @@ from sisegcli.instances import Bool, Instance
 
 
 def instance_polygons(instance: Instance) -> list[list[int]]:
-    """Return COCO polygons of an instance, in image coordinates; see `mask_polygons`."""
+    """Return COCO polygons of an instance, in image coordinates; see `mask_polygons`.
+
+    Examples
+    --------
+    >>> instance_polygons(Instance.from_mask(np.array([[0, 0, 0], [0, 1, 1]], bool), category=5))
+    [[1, 1, 3, 1, 3, 2, 1, 2]]
+    """
     return mask_polygons(instance.crop(), instance.box[:2])
 
 

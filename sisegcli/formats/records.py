@@ -34,6 +34,8 @@ class ImageResult:
     def file_name(self) -> str:
         """The image file's name below its folder.
 
+        Examples
+        --------
         >>> ImageResult("street/0001", Path("/photos/street/0001.jpg"), (2, 2), []).file_name
         'street/0001.jpg'
         """

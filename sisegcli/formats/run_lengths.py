@@ -14,7 +14,17 @@ MAX_OUTLINE = 2**22
 
 
 def image_size(height: Any, width: Any) -> tuple[int, int]:
-    """Return a size as whole numbers; an image has at least one pixel."""
+    """Return a size as whole numbers; an image has at least one pixel.
+
+    Examples
+    --------
+    >>> image_size(2.0, 3)
+    (2, 3)
+    >>> image_size(0, 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: an image of height 0 and width 3
+    """
     size = (int(height), int(width))
     if min(size) <= 0 or size != (height, width):
         raise ValueError(f"an image of height {height} and width {width}")

@@ -121,7 +121,13 @@ def root(owner: NDArray[np.int32], number: int) -> int:
 
 
 def roots(owner: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return what each piece became part of, in the end."""
+    """Return what each piece became part of, in the end.
+
+    Examples
+    --------
+    >>> roots(np.array([0, 1, 1, 2], np.int32)).tolist()
+    [0, 1, 1, 1]
+    """
     while not np.array_equal(owner[owner], owner):
         owner = owner[owner]
     return owner

@@ -107,6 +107,15 @@ def split_region(region: Bool, min_distance: float = 10.0, smoothing: float = 2.
     markers before them become markers. The slopes of the others join across the highest saddles, until each belongs to
     one marker: the watershed from markers as a minimum spanning forest (Meyer). Of equal heights, the first pixel in
     raster order is the higher.
+
+    Examples
+    --------
+    Two squares, joined by a bridge of one pixel:
+
+    >>> region = np.zeros((5, 11), bool)
+    >>> region[:, :5] = region[:, 6:] = region[2, 5] = True
+    >>> split_region(region, min_distance=3, smoothing=0.5)[2].tolist()
+    [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]
     """
     if region.all():  # No border, so no distance to it.
         return np.ones(region.shape, np.int32)

@@ -130,7 +130,13 @@ class Join(nn.Module):
 
 
 def pool_guide(guide: Tensor, strides: Sequence[int]) -> list[Tensor]:
-    """Average a guide (N, G, H, W) down to each stride; H and W are multiples of the largest stride."""
+    """Average a guide (N, G, H, W) down to each stride; H and W are multiples of the largest stride.
+
+    Examples
+    --------
+    >>> [level.tolist() for level in pool_guide(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]), (1, 2))]
+    [[[[[1.0, 3.0], [5.0, 7.0]]]], [[[[4.0]]]]]
+    """
     pooled, level, reached = [], guide, 1
     for stride in strides:
         level = F.avg_pool2d(level, stride // reached) if stride > reached else level

@@ -103,7 +103,13 @@ class Predictor:
 
 
 def thing_map(mask: NDArray[np.int32], stuff: set[int]) -> NDArray[np.int8]:
-    """Return 1 on things of a semantic mask, 0 on stuff and background, -1 on ignored pixels."""
+    """Return 1 on things of a semantic mask, 0 on stuff and background, -1 on ignored pixels.
+
+    Examples
+    --------
+    >>> thing_map(np.array([[15, 3, -1, IGNORE]], np.int32), stuff={3}).tolist()
+    [[1, 0, 0, -1]]
+    """
     things = (mask >= 0).astype(np.int8)
     for category in stuff:
         things[mask == category] = 0

@@ -101,7 +101,13 @@ class SisegNetwork(nn.Module):
 
 
 def pad_to_alignment(x: Tensor, alignment: int) -> Tensor:
-    """Repeat the last row and column of (N, C, H, W) until both sides are multiples of `alignment`."""
+    """Repeat the last row and column of (N, C, H, W) until both sides are multiples of `alignment`.
+
+    Examples
+    --------
+    >>> pad_to_alignment(torch.tensor([[[[1.0, 2.0]]]]), 4)[0, 0, 3].tolist()
+    [1.0, 2.0, 2.0, 2.0]
+    """
     height, width = x.shape[-2:]
     bottom, right = -height % alignment, -width % alignment
     if not bottom and not right:

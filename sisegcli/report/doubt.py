@@ -36,7 +36,16 @@ Images = Iterable[Sequence[Instance]]
 
 
 def scores_by_size(images: Images) -> bool:
-    """Return whether scores tell nothing but sizes: all are equal, or a share of the image."""
+    """Return whether scores tell nothing but sizes: all are equal, or a share of the image.
+
+    Examples
+    --------
+    >>> half, rest = np.array([[1, 1, 0, 0]], bool), np.array([[0, 0, 0, 1]], bool)
+    >>> scores_by_size([[Instance.from_mask(half, 5, score=0.5), Instance.from_mask(rest, 5, score=0.25)]])
+    True
+    >>> scores_by_size([[Instance.from_mask(half, 5, score=0.9), Instance.from_mask(rest, 5, score=0.4)]])
+    False
+    """
     found = [(i.score, i.area / (i.size[0] * i.size[1])) for instances in images for i in instances]
     if not found:
         return True
@@ -56,13 +65,21 @@ def scores_by_evidence(images: Images, categories: Categories) -> bool:
 
 
 def instance_doubts(instances: Sequence[Instance]) -> list[float]:
-    """Return the doubt of each instance, in [0, 1]."""
+    """Return the doubt of each instance, in [0, 1].
+
+    Examples
+    --------
+    >>> instance_doubts([Instance.from_mask(np.ones((2, 2), bool), 5, score=0.75)])
+    [0.25]
+    """
     return [min(max(1 - i.score, 0.0), 1.0) for i in instances]
 
 
 def image_doubt(doubts: Sequence[float]) -> float:
     """Return the doubt of an image, in [0, 1], from those of its instances.
 
+    Examples
+    --------
     >>> image_doubt([0.5, 0.5]), image_doubt([])
     (0.75, 0.0)
     """

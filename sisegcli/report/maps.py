@@ -38,6 +38,11 @@ def label_map(instances: Sequence[Instance], size: tuple[int, int], side: int) -
     """Paint instances into a small map: instance i gets i + 1. No more than one of them is ever decoded at full size.
 
     Returns an (h, w) array of int32.
+
+    Examples
+    --------
+    >>> label_map([Instance.from_mask(np.array([[0, 0, 1, 1], [0, 0, 1, 1]], bool), 5)], (2, 4), side=2).tolist()
+    [[0, 1]]
     """
     rows, columns = grid_of(size, side)
     labels = np.zeros((len(rows), len(columns)), np.int32)
@@ -116,7 +121,13 @@ def small_picture(path: Path, side: int) -> NDArray[np.uint8]:
 
 
 def shrink(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Shrink a picture (H, W, 3) to no more than `side` pixels along its long side."""
+    """Shrink a picture (H, W, 3) to no more than `side` pixels along its long side.
+
+    Examples
+    --------
+    >>> shrink(np.zeros((40, 20, 3), np.uint8), 10).shape
+    (10, 5, 3)
+    """
     picture = Image.fromarray(pixels)
     picture.thumbnail((side, side), Image.Resampling.BICUBIC)
     return np.asarray(picture)

@@ -146,6 +146,13 @@ def pair_flat(files: Stems) -> Match:
     files : dict
         Files by stem. The mask of ``x.jpg`` is ``x_mask.png`` (or ``-mask``, ``_seg``, ``_label``, ``_semantic``), or
         else ``x.png``.
+
+    Examples
+    --------
+    >>> files = {name: [Path(f"{name}{suffix}")] for name, suffix in (("a", ".jpg"), ("a_mask", ".png"), ("b", ".jpg"))}
+    >>> found = pair_flat(files)
+    >>> [(pair.stem, pair.mask.name) for pair in found.pairs], [path.name for path in found.images_alone]
+    ([('a', 'a_mask.png')], ['b.jpg'])
     """
     images: Stems = {}
     masks_of: defaultdict[str, list[Path]] = defaultdict(list)
