@@ -123,7 +123,7 @@ def to_json(plan: Sequence[Table], figures: Mapping[str, Figures], notes: Sequen
     return {
         "notes": list(notes),
         "sets": {
-            name: {title: report.to_json() for title, report in found.reports.items()}
+            name: {title: report.to_json(curves=False) for title, report in found.reports.items()}
             for name, found in figures.items()
         },
         "gap_closed": {name: gaps(plan, found) for name, found in figures.items()},

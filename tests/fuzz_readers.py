@@ -31,6 +31,8 @@ from sisegcli.data.masks import MaskReader
 from sisegcli.data.rasters import open_image, open_mask
 from sisegcli.errors import CheckpointError, SisegError
 from sisegcli.evaluation import load_predictions, load_truth
+from sisegcli.evaluation.label_truth import read_ids
+from sisegcli.formats.coco_panoptic import segment_colours
 from sisegcli.formats.voc import read_voc_instances
 from sisegcli.running.shards import read_record
 
@@ -43,6 +45,23 @@ COCO = json.dumps(
             {"id": 3, "image_id": 1, "category_id": 4, "segmentation": [[1, 1, 4, 1, 4, 3]], "iscrowd": 1},
         ],
         "categories": [{"id": 3, "name": "cat"}, {"id": 4, "name": "dog", "isthing": 0}],
+    }
+)
+PANOPTIC = json.dumps(
+    {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 24, "width": 32}],
+        "annotations": [
+            {
+                "image_id": 1,
+                "file_name": "a.png",
+                "segments_info": [
+                    {"id": 12, "category_id": 3, "score": 0.5},
+                    {"id": 15, "category_id": 4, "iscrowd": 1},
+                    {"id": 255, "category_id": 5},
+                ],
+            }
+        ],
+        "categories": [{"id": 3, "name": "cat"}, {"id": 4, "name": "dog"}, {"id": 5, "name": "sky", "isthing": 0}],
     }
 )
 WORDS = [
@@ -98,6 +117,12 @@ def _metadata(path: Path) -> None:
 def _coco(path: Path) -> None:
     truth = load_truth(path)
     load_predictions(path, truth)
+
+
+def _panoptic(path: Path) -> None:
+    (path.parent / "panoptic").mkdir()
+    (path.parent / "panoptic/a.png").write_bytes(encoded(segment_colours(IDS.astype(np.int32)), "PNG"))
+    _coco(path)
 
 
 def _config(path: Path) -> None:
@@ -175,6 +200,7 @@ def _tar() -> bytes:
 
 
 _WIDE = NOISE[..., 0].astype(np.uint16) * 257
+_CITY = np.where(IDS == 12, 24000, np.where(IDS == 15, 26001, 7)).astype(np.uint16)
 _ROWS = b'{"file_name": "a.png", "mask_file_name": "a_mask.png"}\n'
 PICTURES = tuple(encoded(array, kind) for kind in ("PNG", "TIFF", "BMP", "GIF", "WEBP") for array in (IDS, NOISE))
 
@@ -185,6 +211,12 @@ READERS = (
     Reader("rows.tif", tuple(p for p in PICTURES if p[:2] == b"II"), lambda path: _rows(path, mask=False)),
     Reader("mask_rows.tif", (encoded(IDS, "TIFF"), encoded(_WIDE, "TIFF")), lambda path: _rows(path, mask=True)),
     Reader("coco.json", (COCO.encode(),), _coco),
+    Reader("panoptic.json", (PANOPTIC.encode(),), _panoptic),
+    Reader(
+        "ids.tif", (encoded(IDS, "TIFF"), encoded(_WIDE, "TIFF"), encoded(_WIDE.astype(np.int32), "TIFF")), read_ids
+    ),
+    Reader("a_instanceIds.png", (encoded(_CITY, "PNG"),), lambda path: load_truth(path.parent)),
+    Reader("ADE_val_00000001_seg.png", (encoded(NOISE, "PNG"),), lambda path: load_truth(path.parent)),
     Reader("categories.json", (b'[{"id": 1, "name": "a"}]', b'{"id2label": {"0": "a"}}'), load_categories),
     Reader("categories.csv", (b"id,name,isthing\n1,cat,1\n2,sky,0\n",), load_categories),
     Reader("categories.txt", (b"__ignore__\ncat\ndog\n",), load_categories),

@@ -74,3 +74,16 @@ def test_an_interrupted_run_says_what_is_safe(printed):
     console, read = printed(terminal=False)
     console.show(Summary("flat", "siseg", found=9, converted=4, interrupted=True))
     assert "Interrupted: 4 of 9 images are done, and safe." in read()[0]
+
+
+def test_what_takes_long_is_watched(printed, monkeypatch):
+    monkeypatch.setattr(module, "LINE_SECONDS", 0.0)
+    console, read = printed(terminal=False)
+    assert list(console.watch("abc", "Comparing")) == ["a", "b", "c"]
+    assert read() == ("", "Comparing: 0 of 3\nComparing: 1 of 3\nComparing: 2 of 3\n")
+    console, read = printed(terminal=False, as_json=True)
+    assert list(console.watch("abc", "Comparing")) == ["a", "b", "c"]
+    assert read() == ("", "")
+    console, read = printed(terminal=True)
+    assert list(console.watch("abc", "Comparing")) == ["a", "b", "c"]
+    assert "Comparing" in read()[1]

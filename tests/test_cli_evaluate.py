@@ -53,6 +53,9 @@ def test_tables():
     assert ["AP", "AP50", "AP75", "small", "medium", "large", "AR"] in found
     assert ["75.2", "75.2", "75.2", "75.2", "–", "–", "75.0"] in found
     assert ["75.0", "75.0", "75.0", "75.0"] in found
+    assert ["75.2", "75.2", "75.2", "75.2", "–", "–"] in found
+    assert ["PQ", "SQ", "RQ", "categories"] in found
+    assert ["things", "83.3", "100.0", "83.3", "2"] in found
     assert ["4", "3", "0", "0", "1", "0"] in found
     assert not any("dog" in line for line in found)
 
@@ -62,6 +65,8 @@ def test_a_line_for_each_category():
     found = lines(run("found", "--gt", "voc", "--per-category").stdout)
     assert ["cat", "100.0", "100.0", "100.0", "2", "2", "0", "0", "0", "0"] in found
     assert ["dog", "50.5", "50.5", "50.0", "2", "1", "0", "0", "1", "0"] in found
+    assert ["cat", "100.0", "100.0", "100.0", "100.0"] in found
+    assert ["dog", "50.5", "66.7", "100.0", "66.7"] in found
 
 
 @pytest.mark.usefixtures("files")
@@ -78,6 +83,14 @@ def test_json_alone():
     assert report["ap"] == pytest.approx((1 + 51 / 101) / 2)
     assert report["ap_large"] is None
     assert report["voc_ap"] == {"0.25": 0.75, "0.5": 0.75, "0.7": 0.75, "0.75": 0.75}
+    assert report["boundary"]["ap"] == pytest.approx(report["ap"])
+    assert report["panoptic"] == {
+        "things": {"pq": pytest.approx(5 / 6), "sq": 1.0, "rq": pytest.approx(5 / 6), "categories": 2}
+    }
+    dog = report["categories"][1]
+    assert dog["curves"]["0.5"] == pytest.approx([1.0] * 51 + [0.0] * 50)
+    assert len(dog["curves"]) == 10 and len(report["recalls"]) == 101
+    assert max(map(len, result.stdout.splitlines())) > 500  # a curve stays on one line
     assert report["faults"] == {"split": 0, "merged": 0, "missed": 1, "spurious": 0}
     assert [row["name"] for row in report["categories"]] == ["cat", "dog"]
     assert result.stderr == ""

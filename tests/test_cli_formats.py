@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from sisegcli.cli import app
 from sisegcli.data.category_lists import LISTS, load_categories
 from sisegcli.data.layouts import LAYOUTS
+from sisegcli.evaluation import TRUTHS
 from sisegcli.formats import FORMATS
 
 
@@ -18,7 +19,7 @@ def invoke(*arguments):
 def test_formats_and_layouts_have_a_sentence_each():
     text = invoke("formats").stdout
     lines = {line.split(maxsplit=1)[0]: line for line in text.splitlines() if line.strip()}
-    for name, about in [*((name, known.about) for name, known in FORMATS.items()), *LAYOUTS.items()]:
+    for name, about in [*((name, known.about) for name, known in FORMATS.items()), *LAYOUTS.items(), *TRUTHS.items()]:
         assert about.endswith(".") and about.split(". ")[0].rstrip(".") in text
         assert name in lines
 
@@ -28,6 +29,7 @@ def test_formats_as_json():
     assert [known["name"] for known in content["formats"]] == list(FORMATS)
     assert content["formats"][0]["outputs"] == ["instances.json"]
     assert {layout["name"]: layout["about"] for layout in content["layouts"]} == LAYOUTS
+    assert {truth["name"]: truth["about"] for truth in content["truths"]} == TRUTHS
 
 
 def test_no_two_formats_write_the_same_file():

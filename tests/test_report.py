@@ -33,7 +33,7 @@ from sisegcli.methods import ComponentsMethod
 from sisegcli.report.budget import GRIDS, SIDES, choose_sizes
 from sisegcli.report.doubt import cut_doubts, image_doubt, instance_doubts, scores_by_evidence, scores_by_size
 from sisegcli.report.doubtful import by_evidence, by_scores
-from sisegcli.report.errors import RIGHT, SPURIOUS, find_errors
+from sisegcli.report.errors import RIGHT, SPURIOUS, compare
 from sisegcli.report.maps import grid_of, label_map, pack, small_picture
 from sisegcli.report.page import build_page, script_json
 
@@ -110,20 +110,23 @@ def test_errors_are_those_of_an_evaluation(seed: int) -> None:
     scenes = draw_scenes(seed)
     if not any(image.instances or image.crowds for image in scenes.truth.images.values()):
         scenes = draw_scenes(seed + 1000)
-    found = find_errors(scenes.predictions, scenes.truth).values()
+    judged = compare(scenes.predictions, scenes.truth)
+    found = judged.images.values()
     assert evaluate(scenes.predictions, scenes.truth).faults == Faults(
         split=sum(len(image.split) for image in found),
         merged=sum(len(image.merged) for image in found),
         missed=sum(len(image.missed) for image in found),
         spurious=sum(image.verdicts.count(SPURIOUS) for image in found),
     )
+    rows = evaluate(scenes.predictions, scenes.truth).categories
+    assert judged.curves == {row.id: row.curves for row in rows if row.curves}
 
 
 def test_errors_have_places() -> None:
     true = instances_from_labels(LABELS, CATEGORY_OF)
     whole = Instance.from_mask((LABELS == 1) | (LABELS == 2), 5, 0.9)
     truth = GroundTruth({"x/a": TruthImage((16, 48), true)})
-    errors = find_errors({"a": [replace(true[2], category=7), whole]}, truth)["a"]
+    errors = compare({"a": [replace(true[2], category=7), whole]}, truth).images["a"]
     assert errors.verdicts == [SPURIOUS, RIGHT]  # at an IoU of just a half
     assert errors.merged == [1]
     assert errors.missed == [(5, (0, 0, 16, 16)), (6, (0, 40, 8, 8))]
@@ -133,9 +136,9 @@ def test_errors_have_places() -> None:
 def test_truth_of_other_images_or_sizes_is_refused() -> None:
     truth = GroundTruth({"b": TruthImage((16, 48), [])})
     with pytest.raises(InputError, match="No image is in the ground truth: one here is called a, one there b"):
-        find_errors({"a": []}, truth)
+        compare({"a": []}, truth)
     with pytest.raises(ImageError, match="48 x 16 pixels"):
-        find_errors({"b": instances_from_labels(LABELS, CATEGORY_OF)}, GroundTruth({"b": TruthImage((2, 2), [])}))
+        compare({"b": instances_from_labels(LABELS, CATEGORY_OF)}, GroundTruth({"b": TruthImage((2, 2), [])}))
 
 
 # Maps

@@ -178,6 +178,24 @@ def test_keys_move_open_and_close(browser: Chromium) -> None:
     assert browser.run("document.querySelector('#help').open")
 
 
+def test_curves_of_a_category(browser: Chromium) -> None:
+    browser.press("f")
+    rows = "[...document.querySelectorAll('.curves tbody tr')].map((row) => row.textContent)"
+    choices = browser.run("[...document.querySelectorAll('#curves-of option')].map((option) => option.textContent)")
+    assert choices == ["all categories (mean)", EVIL, "cat & dog"]
+    assert browser.run("document.querySelectorAll('.curves polyline').length") == 10
+    mean = browser.run(rows)
+    pick = "((box, value) => { box.value = value; box.dispatchEvent(new Event('change')); })"
+    places = browser.run("[...document.querySelectorAll('#curves-of option')].map((option) => option.value)")
+    browser.run(f"{pick}(byId('curves-of'), '{places[2]}')")
+    assert browser.run(rows) == [f"{n / 100:g}100.0" for n in range(50, 100, 5)] + ["mean100.0"]
+    browser.run(f"{pick}(byId('curves-of'), '{places[1]}')")
+    poor = [float(row.removeprefix("mean")) for row in browser.run(rows)[-1:]]
+    assert mean[-1] == f"mean{(100 + poor[0]) / 2:.1f}"
+    browser.click("#categories .row")  # filters draw the figures anew, the choice stays
+    assert browser.run("byId('curves-of').value") == places[1]
+
+
 def test_the_viewer_lists_instances_and_says_what_is_under_the_mouse(browser: Chromium) -> None:
     place = cards(browser).index("c")
     browser.run(f"select({place})")

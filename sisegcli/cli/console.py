@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich.console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn, track
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +24,8 @@ from sisegcli.running.summary import Summary
 
 if TYPE_CHECKING:
     from sisegcli.report import ReportSummary
+
+T = TypeVar("T")
 
 SHOWN_PROBLEMS = 20
 """Problems listed in full; the rest are counted."""
@@ -58,6 +60,19 @@ class Console:
     def print_json(self, data: Any) -> None:
         """Print data as JSON to stdout."""
         self.out.out(json.dumps(data, indent=2, ensure_ascii=False), highlight=False)
+
+    def watch(self, items: Sequence[T], what: str) -> Iterator[T]:
+        """Yield items: with a bar on a terminal, elsewhere with a line now and then."""
+        if self.err.is_terminal:
+            yield from track(items, what, console=self.err, transient=True)
+            return
+        said = time.monotonic()
+        for number, item in enumerate(items):
+            now = time.monotonic()
+            if now - said >= LINE_SECONDS:
+                said = now
+                self.say(f"{what}: {number:,} of {len(items):,}")
+            yield item
 
     def show(self, summary: Summary) -> None:
         """Print what a conversion did."""

@@ -13,7 +13,7 @@ from sisegcli.cli import options as shared
 from sisegcli.cli.options import INPUT, OUTPUT
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    import rich.console
     from rich.table import Table
 
     from sisegcli.evaluation import Report
@@ -24,8 +24,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="PRED",
-            help="instances.json, a file of COCO results, or a folder of indexed PNGs (SegmentationObject and "
-            "SegmentationClass, scores in instances.csv).",
+            help="instances.json, panoptic.json with its PNGs, a file of COCO results, or a folder of indexed PNGs "
+            "(SegmentationObject and SegmentationClass, scores in instances.csv).",
             show_default=False,
         ),
     ],
@@ -34,8 +34,8 @@ def evaluate(
         typer.Option(
             "--gt",
             metavar="DIR|FILE",
-            help="Ground truth: a VOC folder (SegmentationObject and SegmentationClass), a COCO file of instances, or "
-            "a folder with instances and masks of label PNGs.",
+            help="Ground truth: a VOC folder (SegmentationObject and SegmentationClass), a COCO file of instances or "
+            "panoptic segments, Cityscapes, ADE20K, or a folder with instances and masks of label PNGs or TIFFs.",
             show_default=False,
             rich_help_panel=INPUT,
         ),
@@ -44,7 +44,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Only images listed in ImageSets/Segmentation/NAME.txt; for a COCO file, a text file of image names.",
+            help="Only images listed in ImageSets/Segmentation/NAME.txt; for a COCO file, a text file of image names; "
+            "for Cityscapes and ADE20K, a folder such as val.",
             rich_help_panel=INPUT,
         ),
     ] = None,
@@ -70,39 +71,52 @@ def evaluate(
         typer.Option("--json", help="Print the report as JSON, and nothing else.", rich_help_panel=OUTPUT),
     ] = False,
 ) -> None:
-    """Compare instances with ground truth: COCO AP, VOC AP, and what was split, merged, missed or made up.
+    """Compare instances with ground truth: COCO, boundary and VOC AP, PQ, and what was split, merged, missed, made up.
 
     Void pixels are ignored on both sides. Figures are in percent, in JSON from 0 to 1.
     """
-    import rich.console
-
+    from sisegcli.cli.console import Console
     from sisegcli.evaluation import evaluate as run
     from sisegcli.evaluation import load_predictions, load_truth
     from sisegcli.formats.files import refuse_existing, replacing
 
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-    truth = load_truth(gt, split, max_bytes)
-    found = load_predictions(predictions, truth, max_bytes)
-    report = run(found.images, truth, categories=found.categories, notes=found.notes)
-    import json  # late, for a quick start
-
-    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
+    console = Console(as_json)
+    truth = load_truth(gt, split, max_bytes, console.watch)
+    found = load_predictions(predictions, truth, max_bytes, console.watch)
+    report = run(found.images, truth, categories=found.categories, notes=found.notes, watch=console.watch)
+    text = report.to_text()
     if out is not None:
         with replacing(out) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
     if as_json:
         typer.echo(text)
     else:
-        _print(report, per_category, rich.console.Console(highlight=False))
+        _print(report, per_category, console.out)
 
 
-def _print(report: Report, per_category: bool, console: Console) -> None:
+def _print(report: Report, per_category: bool, console: rich.console.Console) -> None:
     faults = report.faults
     coco = {"AP": report.ap, "AP50": report.ap50, "AP75": report.ap75}
     sizes = {"small": report.ap_small, "medium": report.ap_medium, "large": report.ap_large, "AR": report.ar}
+    edges = report.boundary
+    near = {"AP": edges.ap, "AP50": edges.ap50, "AP75": edges.ap75}
+    near |= {"small": edges.ap_small, "medium": edges.ap_medium, "large": edges.ap_large}
+    segments = report.panoptic
     tables = [
         _table("COCO, %", [(name, [_percent(value)]) for name, value in {**coco, **sizes}.items()]),
+        _table("Boundary AP, %", [(name, [_percent(value)]) for name, value in near.items()]),
+        _table(
+            "Panoptic quality, %",
+            [
+                ("", list(segments)),
+                ("PQ", [_percent(quality.pq) for quality in segments.values()]),
+                ("SQ", [_percent(quality.sq) for quality in segments.values()]),
+                ("RQ", [_percent(quality.rq) for quality in segments.values()]),
+                ("categories", [f"{quality.categories:,}" for quality in segments.values()]),
+            ],
+        ),
         _table("VOC AP, %", [(f"IoU {iou}", [_percent(value)]) for iou, value in report.voc_ap.items()]),
         _table(
             f"Objects in {report.images:,} images",
@@ -117,7 +131,7 @@ def _print(report: Report, per_category: bool, console: Console) -> None:
         ),
     ]
     if per_category:
-        tables.append(_category_table(report))
+        tables += [_category_table(report), _segment_table(report)]
     for table in tables:
         console.print(table)
         console.print()
@@ -139,7 +153,7 @@ def _table(title: str, columns: Iterable[tuple[str, list[str]]]) -> Table:
 
 
 def _category_table(report: Report) -> Table:
-    rows = report.categories
+    rows = [row for row in report.categories if row.compared]
     table = _table(
         "Categories",
         [
@@ -153,6 +167,22 @@ def _category_table(report: Report) -> Table:
             ("merged", [f"{row.faults.merged:,}" for row in rows]),
             ("missed", [f"{row.faults.missed:,}" for row in rows]),
             ("spurious", [f"{row.faults.spurious:,}" for row in rows]),
+        ],
+    )
+    table.columns[0].justify = "left"
+    return table
+
+
+def _segment_table(report: Report) -> Table:
+    rows = report.categories
+    table = _table(
+        "Categories: boundaries and segments, %",
+        [
+            ("category", [row.name for row in rows]),
+            ("boundary AP", [_percent(row.boundary_ap) for row in rows]),
+            ("PQ", [_percent(row.panoptic.pq) for row in rows]),
+            ("SQ", [_percent(row.panoptic.sq) for row in rows]),
+            ("RQ", [_percent(row.panoptic.rq) for row in rows]),
         ],
     )
     table.columns[0].justify = "left"

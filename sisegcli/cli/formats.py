@@ -12,12 +12,13 @@ from sisegcli.formats import FORMATS
 def formats(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON, and nothing else.")] = False,
 ) -> None:
-    """List the formats that convert writes, and the layouts of folders that it reads, with a sentence each."""
+    """List the formats that convert writes, the layouts that it reads, and the ground truth that evaluate reads."""
     from rich.table import Table
     from rich.text import Text
 
     from sisegcli.cli.console import Console
     from sisegcli.data.layouts import LAYOUTS
+    from sisegcli.evaluation import TRUTHS
 
     console = Console(as_json)
     if as_json:
@@ -25,10 +26,16 @@ def formats(
             {"name": name, "about": known.about, "outputs": list(known.outputs)} for name, known in FORMATS.items()
         ]
         read = [{"name": name, "about": about} for name, about in LAYOUTS.items()]
-        console.print_json({"formats": written, "layouts": read})
+        truths = [{"name": name, "about": about} for name, about in TRUTHS.items()]
+        console.print_json({"formats": written, "layouts": read, "truths": truths})
         return
     abouts = {name: known.about for name, known in FORMATS.items()}
-    for title, rows in (("Formats that --to writes", abouts), ("Layouts of folders that are read", LAYOUTS)):
+    tables = {
+        "Formats that --to writes": abouts,
+        "Layouts of folders that are read": LAYOUTS,
+        "Ground truth that evaluate and report read": TRUTHS,
+    }
+    for title, rows in tables.items():
         table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
         table.add_column(no_wrap=True)
         table.add_column()

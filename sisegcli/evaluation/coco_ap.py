@@ -22,6 +22,9 @@ STANDARD_DETS = 100
 AREAS = ("all", "small", "medium", "large")
 """Ranges of area; small ends at 32² and medium at 96² pixels."""
 
+RECALLS = tuple(n / 100 for n in range(101))
+"""Recalls at which COCO looks at precision."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
@@ -51,6 +54,8 @@ class CocoEvaluation:
     ----------
     matches : sequence of Match
         Overlaps of each image and category.
+    edges : bool
+        Compare boundaries, too; see `sisegcli.evaluation.boundary`.
 
     Attributes
     ----------
@@ -60,8 +65,8 @@ class CocoEvaluation:
         As many predictions as the fullest image and category holds, and at least COCO's 100: nothing is cut.
     """
 
-    def __init__(self, matches: Sequence[Match]) -> None:
-        self._coco = _KnownOverlaps(matches)
+    def __init__(self, matches: Sequence[Match], *, edges: bool = False) -> None:
+        self._coco = _KnownOverlaps(matches, edges=edges)
         self.categories = sorted({m.category for m in matches})
         self.max_dets = max([STANDARD_DETS, *(len(m.scores) for m in matches)])
         params = self._coco.params
@@ -85,6 +90,15 @@ class CocoEvaluation:
         if category is not None:
             values = values[..., [self.categories.index(category)]]
         return _mean(values)
+
+    def curves(self, category: int) -> dict[float, list[float]]:
+        """Return the precision of a category at each of `RECALLS`, by IoU; nothing where it has no true objects.
+
+        Precision at a recall is the best at this recall or a higher one, so that AP is the mean of these values.
+        """
+        values = self._coco.eval["precision"][:, :, self.categories.index(category), 0, -1]
+        ious = self._coco.params.iouThrs
+        return {round(float(iou), 2): row.tolist() for iou, row in zip(ious, values, strict=True) if row[0] > -1}
 
     def recall(self) -> float:
         """Return the mean highest recall over thresholds and categories."""
@@ -113,8 +127,9 @@ class CocoEvaluation:
 class _KnownOverlaps(COCOeval):  # type: ignore[misc]
     """COCOeval that looks its objects and overlaps up in matches."""
 
-    def __init__(self, matches: Sequence[Match]) -> None:
+    def __init__(self, matches: Sequence[Match], *, edges: bool) -> None:
         super().__init__(iouType="segm")
+        self._edges = edges
         self._matches = {(m.image, m.category): m for m in matches}
 
     def _prepare(self) -> None:
@@ -132,7 +147,9 @@ class _KnownOverlaps(COCOeval):  # type: ignore[misc]
     def computeIoU(self, image: int, category: int) -> Any:  # noqa: N802
         """Return the overlaps of an image and category, predictions in order of score."""
         m = self._matches.get((image, category))
-        return [] if m is None else m.ious
+        if m is None:
+            return []
+        return m.edge_ious if self._edges and m.edge_ious is not None else m.ious
 
 
 def _mean(values: NDArray[np.float64]) -> float:

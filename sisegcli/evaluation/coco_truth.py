@@ -44,7 +44,7 @@ def load_coco_truth(path: Path | str, split: Path | str | None = None, max_bytes
     if not images:
         raise InputError(f"{path} has no images, so there is nothing to compare with; check the file.")
     truth = GroundTruth(images, coco.categories)
-    return truth if split is None else truth.subset(_split_stems(Path(split), path, truth))
+    return truth if split is None else subset_by_list(truth, Path(split), path)
 
 
 def file_stem(name: str) -> str:
@@ -57,7 +57,14 @@ def file_stem(name: str) -> str:
     return str(path.with_suffix("")) if path.name else ""
 
 
-def _split_stems(split: Path, path: Path | str, truth: GroundTruth) -> list[str]:
+def subset_by_list(truth: GroundTruth, split: Path, path: Path | str) -> GroundTruth:
+    """Keep the images of `path` that a text file names, one a line, with or without suffix.
+
+    Raises
+    ------
+    InputError
+        If the text file cannot be read, or names an image that is not there.
+    """
     try:
         names = read_text(split).split("\n")
     except (OSError, ValueError) as error:
@@ -68,4 +75,4 @@ def _split_stems(split: Path, path: Path | str, truth: GroundTruth) -> list[str]
         if stem not in truth.images:
             raise InputError(f"{split} names {name}, which is not among the images of {path}; take it out.")
         stems.append(stem)
-    return stems
+    return truth.subset(stems)

@@ -10,9 +10,11 @@ from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_ap import STANDARD_DETS, CocoEvaluation
 from sisegcli.evaluation.faults import Faults, count_split_and_merged
 from sisegcli.evaluation.matching import Match, align, match
-from sisegcli.evaluation.report import CategoryReport, Report
+from sisegcli.evaluation.panoptic import PanopticQuality, SegmentCounts, compare_segments, mean_quality
+from sisegcli.evaluation.report import BoundaryPrecision, CategoryReport, Report
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.evaluation.voc_ap import voc_ap
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.instances import Instance
 
 VOC_IOUS = (0.25, 0.5, 0.7, 0.75)
@@ -28,6 +30,7 @@ def evaluate(
     *,
     categories: Categories | None = None,
     notes: Iterable[str] = (),
+    watch: Watch = unwatched,
 ) -> Report:
     """Compare predicted instances with the truth.
 
@@ -44,6 +47,8 @@ def evaluate(
         Names that the predictions give their categories; the report notes where they differ from the truth's.
     notes : iterable of str
         Notes on how the predictions were read, to be part of the report.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -68,13 +73,18 @@ def evaluate(
             f"No prediction is for an image of the ground truth: one is called {next(iter(predictions))}, the other "
             f"{next(iter(truth.images), None)}; give predictions of the same images."
         )
-    matches = match(aligned, truth)
-    coco = CocoEvaluation(matches)
+    matches = match(aligned, truth, watch)
+    coco, edges = CocoEvaluation(matches), CocoEvaluation(matches, edges=True)
     voc = {iou: voc_ap(matches, iou) for iou in VOC_IOUS}
     names = Categories([*(categories or {}).values(), *truth.categories.values()])
     unmatched = coco.unmatched()
+    panoptic = _Panoptic(aligned, truth, names, watch)
     rows = []
-    for category in coco.categories:
+    for category in sorted({*coco.categories, *panoptic.counts}):
+        segments = panoptic.counts.get(category, SegmentCounts())
+        if category not in coco.categories:
+            rows.append(_stuff_row(category, names.name(category), segments))
+            continue
         mine = [m for m in matches if m.category == category]
         rows.append(
             CategoryReport(
@@ -86,6 +96,9 @@ def evaluate(
                 truth=sum(m.objects for m in mine),
                 predicted=sum(len(m.scores) for m in mine),
                 faults=Faults(*count_split_and_merged(mine), *unmatched[category]),
+                panoptic=segments.quality(),
+                boundary_ap=edges.precision(category=category),
+                curves=coco.curves(category),
             )
         )
     report = Report(
@@ -100,16 +113,82 @@ def evaluate(
         ap_at_100=coco.precision(max_dets=STANDARD_DETS),
         voc_ap={iou: sum(aps.values()) / len(aps) if aps else math.nan for iou, aps in voc.items()},
         images=len(truth.images),
-        truth=sum(row.truth for row in rows),
-        predicted=sum(row.predicted for row in rows),
+        truth=sum(m.objects for m in matches),
+        predicted=sum(len(m.scores) for m in matches),
         faults=sum((row.faults for row in rows), Faults()),
+        boundary=BoundaryPrecision(
+            ap=edges.precision(),
+            ap50=edges.precision(0.5),
+            ap75=edges.precision(0.75),
+            ap_small=edges.precision(area="small"),
+            ap_medium=edges.precision(area="medium"),
+            ap_large=edges.precision(area="large"),
+        ),
+        panoptic=panoptic.means,
         categories=rows,
         notes=[*notes],
     )
     report.notes.extend(_note_images(len(predictions), len(aligned), len(truth.images)))
     report.notes.extend(_note_names(categories or Categories(), truth.categories))
     report.notes.extend(_note_figures(report, matches))
+    report.notes.extend(panoptic.notes)
     return report
+
+
+class _Panoptic:
+    """Panoptic quality of things, and of stuff where both sides have some.
+
+    Attributes
+    ----------
+    counts : dict
+        Segments that matched and those that did not, by category.
+    means : dict
+        Quality of ``things``, ``stuff`` and ``all``.
+    notes : list of str
+        What a reader of it must know.
+    """
+
+    def __init__(
+        self, predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, names: Categories, watch: Watch
+    ) -> None:
+        self.notes: list[str] = []
+        images = truth.images.values()
+        objects = {i.category for image in images for i in (*image.instances, *image.crowds)}
+        has_stuff = any(not names.isthing(i.category) for found in predictions.values() for i in found)
+        both = has_stuff and (truth.knows_stuff or not all(map(names.isthing, objects)))
+        if truth.knows_stuff and not has_stuff:
+            self.notes.append("There is no stuff among the predictions, so PQ is that of things alone.")
+
+        def judged(category: int) -> bool:
+            return names.isthing(category) or (both and (truth.knows_stuff or category in objects))
+
+        self.counts, hidden = compare_segments(predictions, truth, judged, watch)
+        if hidden:
+            self.notes.append(
+                f"PQ is about segments that do not overlap, but {hidden:,} pixels belong to several here: predictions "
+                "with better scores, and smaller true objects, are taken to be in front."
+            )
+        things = {category: count for category, count in self.counts.items() if names.isthing(category)}
+        self.means: dict[str, PanopticQuality] = {"things": mean_quality(things.values())}
+        if both:
+            stuff = [count for category, count in self.counts.items() if category not in things]
+            self.means = {"all": mean_quality(self.counts.values()), **self.means, "stuff": mean_quality(stuff)}
+
+
+def _stuff_row(category: int, name: str, segments: SegmentCounts) -> CategoryReport:
+    """Return the row of a category that only panoptic quality knows."""
+    return CategoryReport(
+        id=category,
+        name=name,
+        ap=math.nan,
+        ap50=math.nan,
+        voc_ap=dict.fromkeys(VOC_IOUS, math.nan),
+        truth=segments.matched + segments.unmatched_true,
+        predicted=segments.matched + segments.unmatched_found,
+        faults=Faults(),
+        panoptic=segments.quality(),
+        compared=False,
+    )
 
 
 def _note_images(predicted: int, aligned: int, images: int) -> Iterable[str]:
@@ -135,7 +214,7 @@ def _note_names(predicted: Categories, true: Categories) -> Iterable[str]:
 
 
 def _note_figures(report: Report, matches: Sequence[Match]) -> Iterable[str]:
-    strange = [row for row in report.categories if not row.truth and row.predicted]
+    strange = [row for row in report.categories if row.compared and not row.truth and row.predicted]
     if strange:
         yield (
             f"{sum(row.predicted for row in strange)} predictions are of categories without true objects "

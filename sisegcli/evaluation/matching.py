@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from sisegcli.errors import ImageError
+from sisegcli.evaluation.boundary import boundary_ious
 from sisegcli.evaluation.truth import GroundTruth, TruthImage
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.instances import Bool, Instance
 
 Floats = NDArray[np.float64]
@@ -35,6 +37,8 @@ class Match:
         G, the number of true objects.
     ious : (D, G + C) array
         Intersection over union; for crowds, intersection over the prediction's area.
+    edge_ious : (D, G + C) array, optional
+        The same, or the overlap of the boundaries where that is smaller; see `sisegcli.evaluation.boundary`.
     """
 
     image: int
@@ -45,6 +49,7 @@ class Match:
     nominal_areas: Floats
     objects: int
     ious: Floats
+    edge_ious: Floats | None = None
 
     def intersections(self) -> Floats:
         """Return the common pixels of predictions and true objects, of shape (D, G)."""
@@ -81,15 +86,18 @@ def align(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
     return found
 
 
-def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> list[Match]:
+def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth, watch: Watch = unwatched) -> list[Match]:
     """Compare predictions with the truth, image by image and category by category.
 
     Parameters
     ----------
     predictions : mapping
-        Instances by the stems of `truth`. Those that lie in void altogether are left out.
+        Instances by the stems of `truth`. Those that lie in void altogether are left out, and so are segments of stuff
+        where the truth tells its stuff: they are no instances.
     truth : GroundTruth
         What is to be found.
+    watch : Watch
+        Sees how it goes on.
 
     Returns
     -------
@@ -97,8 +105,10 @@ def match(predictions: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
         In order of image and category id; none where there are neither predictions nor true objects nor crowds.
     """
     found: list[Match] = []
-    for number, (stem, image) in enumerate(truth.images.items()):
-        found += _match_image(number, without_void(stem, predictions.get(stem, ()), image), image)
+    stuff = truth.stuff_alone()
+    for number, (stem, image) in enumerate(watch(list(truth.images.items()), "Comparing")):
+        predicted = [i for i in predictions.get(stem, ()) if i.category not in stuff]
+        found += _match_image(number, without_void(stem, predicted, image), image)
     return found
 
 
@@ -125,6 +135,7 @@ def _match_image(number: int, predicted: Sequence[Instance], image: TruthImage) 
                 nominal_areas=np.array([nominal[place] for place in places], float),
                 objects=crowd.count(False),
                 ious=ious,
+                edge_ious=boundary_ious(ious, mine, [regions[place] for place in places if not is_crowd[place]]),
             )
         )
     return found

@@ -12,7 +12,9 @@ from sisegcli.data.texts import MAX_JSON
 from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import file_stem
 from sisegcli.evaluation.truth import GroundTruth
+from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.formats.coco import CocoFile, read_coco
+from sisegcli.formats.panoptic_reader import is_panoptic, read_panoptic
 from sisegcli.formats.voc import read_voc_instances
 from sisegcli.instances import Instance, instances_from_labels
 
@@ -36,19 +38,23 @@ class Predictions:
     notes: list[str] = field(default_factory=list)
 
 
-def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_bytes: int = MAX_JSON) -> Predictions:
+def load_predictions(
+    path: Path | str, truth: GroundTruth | None = None, max_bytes: int = MAX_JSON, watch: Watch = unwatched
+) -> Predictions:
     """Read predictions.
 
     Parameters
     ----------
     path : path
-        A COCO file of instances with scores, a list of COCO results, a folder with ``SegmentationObject/`` and
-        ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside them), or a folder with
-        ``instances.json``.
+        A COCO file of instances with scores, a list of COCO results, a COCO panoptic file with its PNGs, a folder with
+        ``SegmentationObject/`` and ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside
+        them), or a folder with ``instances.json`` or ``panoptic.json``.
     truth : GroundTruth, optional
         What a list of COCO results takes its images' names from.
     max_bytes : int
         A larger COCO file is refused.
+    watch : Watch
+        Sees how it goes on.
 
     Raises
     ------
@@ -58,13 +64,17 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
     path = Path(path)
     if path.is_dir():
         if (path / "SegmentationObject").is_dir() and (path / "SegmentationClass").is_dir():
-            return _from_folder(path)
-        if not (path / "instances.json").is_file():
+            return _from_folder(path, watch)
+        names = (name for name in ("instances.json", "panoptic.json") if (path / name).is_file())
+        name = next(names, None)
+        if name is None:
             raise InputError(
-                f"{path} has neither SegmentationObject and SegmentationClass nor instances.json; give what sisegcli "
-                "convert wrote, or a file of COCO results."
+                f"{path} has neither SegmentationObject and SegmentationClass nor instances.json nor panoptic.json; "
+                "give what sisegcli convert wrote, or a file of COCO results."
             )
-        path = path / "instances.json"
+        path = path / name
+    if path.is_file() and is_panoptic(path):
+        return _from_panoptic(path, max_bytes, watch)
     coco = read_coco(path, max_bytes)
     if coco.is_results:
         return _from_results(path, coco, truth)
@@ -73,6 +83,17 @@ def load_predictions(path: Path | str, truth: GroundTruth | None = None, max_byt
         instances = [annotation.instance for annotation in coco.annotations[image.id]]
         images.setdefault(file_stem(image.file_name), []).extend(instances)
     return Predictions(images, coco.categories)
+
+
+def _from_panoptic(path: Path, max_bytes: int, watch: Watch) -> Predictions:
+    found = read_panoptic(path, max_bytes)
+    images: dict[str, list[Instance]] = {}
+    for one in watch(found.listed, "Reading predictions"):
+        image = one.read()
+        segments = [*image.segments, *image.crowds]
+        images.setdefault(file_stem(image.file_name), []).extend(segments if found.scored else score_by_area(segments))
+    note = f"{path} has no scores, so a segment's score is the part of the image that it covers; PQ needs none."
+    return Predictions(images, found.categories, notes=[] if found.scored else [note])
 
 
 def _from_results(path: Path, coco: CocoFile, truth: GroundTruth | None) -> Predictions:
@@ -89,12 +110,12 @@ def _from_results(path: Path, coco: CocoFile, truth: GroundTruth | None) -> Pred
     return Predictions(images, notes=notes if foreign else [])
 
 
-def _from_folder(folder: Path) -> Predictions:
+def _from_folder(folder: Path, watch: Watch) -> Predictions:
     objects, classes = folder / "SegmentationObject", folder / "SegmentationClass"
     table = folder / "instances.csv"
     listed = _read_table(table) if table.is_file() else None
     images = {}
-    for path in sorted(objects.rglob("*.png")):
+    for path in watch(sorted(objects.rglob("*.png")), "Reading predictions"):
         relative = path.relative_to(objects)
         stem = relative.with_suffix("").as_posix()
         labels, categories, _ = read_voc_instances(path, classes / relative)

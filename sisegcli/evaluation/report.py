@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sisegcli.evaluation.coco_ap import RECALLS
 from sisegcli.evaluation.faults import Faults
+from sisegcli.evaluation.panoptic import PanopticQuality
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryPrecision:
+    """COCO's AP figures with the overlap of boundaries; see `sisegcli.evaluation.boundary`."""
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +38,17 @@ class CategoryReport:
     voc_ap : dict
         VOC's AP by IoU.
     truth, predicted : int
-        Numbers of true objects and of predictions.
+        Numbers of true objects and of predictions; of stuff, of segments.
     faults : Faults
         What went wrong.
+    panoptic : PanopticQuality
+        Its panoptic quality.
+    compared : bool
+        Whether its instances were compared; of stuff, which has segments alone, only `panoptic` is measured.
+    boundary_ap : float
+        Boundary AP.
+    curves : dict
+        By IoU from 0.5 to 0.95, its precision at the recalls 0, 0.01, …, 1; empty where it has no true objects.
     """
 
     id: int
@@ -35,6 +59,10 @@ class CategoryReport:
     truth: int
     predicted: int
     faults: Faults
+    panoptic: PanopticQuality
+    compared: bool = True
+    boundary_ap: float = math.nan
+    curves: dict[float, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +84,10 @@ class Report:
         Numbers of images, of true objects, and of predictions in these images.
     faults : Faults
         What went wrong.
+    boundary : BoundaryPrecision
+        Boundary AP, over IoU 0.5 to 0.95 and so on.
+    panoptic : dict
+        Panoptic quality of ``things``, and where truth and predictions have stuff, of ``stuff`` and ``all``.
     categories : list of CategoryReport
         Those that occur in the truth or in the predictions, in order of id.
     notes : list of str
@@ -76,13 +108,25 @@ class Report:
     truth: int
     predicted: int
     faults: Faults
+    boundary: BoundaryPrecision
+    panoptic: dict[str, PanopticQuality]
     categories: list[CategoryReport]
     notes: list[str] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as what JSON can hold: IoUs as strings, None for NaN."""
+    def to_json(self, *, curves: bool = True) -> dict[str, Any]:
+        """Return the report as what JSON can hold: IoUs as strings, None for NaN; ``recalls`` are the curves'."""
         plain: dict[str, Any] = _plain(asdict(self))
+        if curves:
+            return {**plain, "recalls": list(RECALLS)}
+        for row in plain["categories"]:
+            del row["curves"]
         return plain
+
+    def to_text(self) -> str:
+        """Return the report as JSON for people, too: indented, but a list of numbers stays on one line."""
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False)
+        # Strings are safe: JSON has no line break inside them.
+        return re.sub(r"\[\n\s*([-+.\deE,\s]*?)\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _plain(value: Any) -> Any:

@@ -138,13 +138,24 @@ def read_voc_instances(
         )
     ignored = objects_void | classes_void
     labels = np.where(ignored, 0, objects).astype(np.int32)
+    return labels, vote_categories(labels, classes), ignored
+
+
+def vote_categories(labels: Labels, classes: NDArray[np.integer[Any]]) -> dict[int, int]:
+    """Return the category of each label: the value that most of its pixels have in `classes`.
+
+    Background (0) has no vote, unless a label has nothing else; ties go to the smaller id.
+
+    >>> vote_categories(np.array([[1, 1, 1, 2, 0]], np.int32), np.array([[0, 0, 8, 0, 5]]))
+    {1: 8, 2: 0}
+    """
     inside = labels > 0
     codes, votes = np.unique(labels[inside].astype(np.int64) << 32 | classes[inside], return_counts=True)
     numbers, values = codes >> 32, codes & 0xFFFFFFFF
     # Background first, then from the fewest votes to the most, so that the last one stays; ties go to the smaller id.
     order = np.lexsort((-values, votes, values != 0))
     categories = dict(zip(numbers[order].tolist(), values[order].tolist(), strict=True))
-    return labels, dict(sorted(categories.items())), ignored
+    return dict(sorted(categories.items()))
 
 
 def _read_ids(path: Path | str, void: int) -> tuple[NDArray[np.integer[Any]], Bool]:

@@ -41,7 +41,23 @@ class ImageErrors:
     missed: list[tuple[int, Box]] = field(default_factory=list)
 
 
-def find_errors(found: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> dict[str, ImageErrors]:
+@dataclass(slots=True)
+class Comparison:
+    """What ground truth says.
+
+    Attributes
+    ----------
+    images : dict
+        Errors by stem; images that the truth does not know are not in it.
+    curves : dict
+        Of each category with true objects in these images, precision by recall, by IoU; see `CocoEvaluation.curves`.
+    """
+
+    images: dict[str, ImageErrors] = field(default_factory=dict)
+    curves: dict[int, dict[float, list[float]]] = field(default_factory=dict)
+
+
+def compare(found: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> Comparison:
     """Compare instances with ground truth.
 
     Parameters
@@ -53,8 +69,8 @@ def find_errors(found: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
 
     Returns
     -------
-    dict
-        Errors by the stems of `found`; images that the truth does not know are not in it.
+    Comparison
+        Its stems are those of `found`.
 
     Raises
     ------
@@ -76,9 +92,12 @@ def find_errors(found: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
         for image, instances in zip(known.images.values(), aligned.values(), strict=True)
     ]
     matches = {(m.image, m.category): m for m in match(aligned, known)}
+    curves: dict[int, dict[float, list[float]]] = {}
     if matches:
         stems = list(aligned)
-        for pairing in CocoEvaluation(list(matches.values())).pairings():
+        evaluation = CocoEvaluation(list(matches.values()))
+        curves = {category: curve for category in evaluation.categories if (curve := evaluation.curves(category))}
+        for pairing in evaluation.pairings():
             image = errors[pairing.image]
             predicted = aligned[stems[pairing.image]]
             mine = _order(stems[pairing.image], predicted, image.truth, pairing.category)
@@ -94,7 +113,8 @@ def find_errors(found: Mapping[str, Sequence[Instance]], truth: GroundTruth) -> 
                     image.split.append((instance.category, instance.box))
                 if pairing.missed[n]:
                     image.missed.append((instance.category, instance.box))
-    return {names[id(instances)]: image for instances, image in zip(aligned.values(), errors, strict=True)}
+    images = {names[id(instances)]: image for instances, image in zip(aligned.values(), errors, strict=True)}
+    return Comparison(images, curves)
 
 
 def _order(stem: str, predicted: Sequence[Instance], truth: TruthImage, category: int) -> list[int]:

@@ -28,6 +28,8 @@ class Table:
         Whether there is ground truth.
     places : dict
         Place of each category in the page's list, by id.
+    curves : dict
+        Precision by recall, by IoU, of each category with true objects.
     """
 
     categories: Categories
@@ -37,6 +39,7 @@ class Table:
     images: dict[str, list[Any]] = field(default_factory=dict)
     instances: dict[str, list[Any]] = field(default_factory=dict)
     errors: dict[int, list[Any]] = field(default_factory=dict)
+    curves: dict[int, dict[float, list[float]]] = field(default_factory=dict)
 
     def add(
         self,
@@ -87,6 +90,10 @@ class Table:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page's script reads."""
+        curves = [
+            [self.place(category), [_thousandths(values) for values in found.values()]]
+            for category, found in self.curves.items()
+        ]
         return {
             "categories": [
                 {
@@ -103,7 +110,19 @@ class Table:
             "images": self.images,
             "instances": self.instances,
             "errors": self.errors,
+            "ious": [iou for found in list(self.curves.values())[:1] for iou in found],
+            "curves": curves,
         }
+
+
+def _thousandths(curve: Sequence[float]) -> list[int]:
+    """Return precision in thousandths, up to the last recall that was reached: the rest is 0.
+
+    >>> _thousandths([1.0, 0.75, 0.0, 0.0])
+    [1000, 750]
+    """
+    reached = next((n for n in range(len(curve), 0, -1) if curve[n - 1] > 0), 0)
+    return [round(1000 * value) for value in curve[:reached]]
 
 
 def _append(columns: dict[str, list[Any]], row: dict[str, Any]) -> None:

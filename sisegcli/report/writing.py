@@ -22,7 +22,7 @@ from sisegcli.formats.files import refuse_existing, replacing
 from sisegcli.report.budget import choose_sizes
 from sisegcli.report.doubt import cut_doubts, instance_doubts, scores_by_evidence, scores_by_size
 from sisegcli.report.doubtful import Row, by_evidence, by_scores, write_doubtful
-from sisegcli.report.errors import ImageErrors, find_errors
+from sisegcli.report.errors import Comparison, ImageErrors, compare
 from sisegcli.report.fields import FieldReader, Fields
 from sisegcli.report.imaging import ImageReader, Seen
 from sisegcli.report.options import DOUBTFUL, ReportOptions
@@ -125,13 +125,13 @@ def write_report(options: ReportOptions, listener: Listener | None = None) -> Re
     known = load_categories(options.categories).values() if options.categories else ()
     named = layout.categories.values() if layout and layout.categories else ()
     truth = load_truth(options.truth, options.truth_split) if options.truth else None
-    errors = find_errors({stem: o.instances for stem, o in found.images.items()}, truth) if truth else {}
+    judged = compare({stem: o.instances for stem, o in found.images.items()}, truth) if truth else Comparison()
     true = truth.categories.values() if truth else ()
     categories = Categories([*true, *named, *found.categories.values(), *known])
 
     summary = ReportSummary(page, len(found.images), sum(len(o.instances) for o in found.images.values()))
-    writer = _Writer(options, found, layout, categories, errors, summary, listener)
-    for note in (*found.notes, *_notes(options, found, layout, errors)):
+    writer = _Writer(options, found, layout, categories, judged, summary, listener)
+    for note in (*found.notes, *_notes(options, found, layout, judged.images)):
         summary.notes.append(note)
         listener.noticed(note)
     listener.found(_shown(options, found, layout), page)
@@ -200,14 +200,19 @@ class _Writer:
     found: Outputs
     layout: Layout | None
     categories: Categories
-    errors: dict[str, ImageErrors]
+    judged: Comparison
     summary: ReportSummary
     listener: Listener
 
     def __post_init__(self) -> None:
         lists = [output.instances for output in self.found.images.values()]
         self._by_evidence = scores_by_evidence(lists, self.categories)
-        self._table = Table(self.categories, doubted=not scores_by_size(lists), judged=bool(self.errors))
+        self._table = Table(
+            self.categories,
+            doubted=not scores_by_size(lists),
+            judged=bool(self.judged.images),
+            curves=self.judged.curves,
+        )
         self._layers = {"instances"}
         colours = read_colour_table(self.options.colours) if self.options.colours else None
         values = self.layout.values if self.layout else MaskValues()
@@ -221,7 +226,7 @@ class _Writer:
         """Yield pictures and maps image by image, and fill the table on the way."""
         pairs: dict[str, Pair] = {pair.stem: pair for pair in self.layout.pairs} if self.layout else {}
         jobs = [
-            (stem, output.instances, pairs.get(stem), self.errors.get(stem))
+            (stem, output.instances, pairs.get(stem), self.judged.images.get(stem))
             for stem, output in self.found.images.items()
         ]
         workers = min(4, os.cpu_count() or 1)
@@ -261,7 +266,7 @@ class _Writer:
             seen.colours,
             link=self._link(seen.pair),
             seconds=seconds,
-            errors=self.errors.get(seen.stem),
+            errors=self.judged.images.get(seen.stem),
         )
 
     def _link(self, pair: Pair | None) -> str | None:

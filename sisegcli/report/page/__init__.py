@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from importlib import resources
 from typing import Any
 
-SCRIPTS = ("data.js", "drawing.js", "filters.js", "charts.js", "gallery.js", "viewer.js", "main.js")
+SCRIPTS = ("data.js", "drawing.js", "filters.js", "curves.js", "charts.js", "gallery.js", "viewer.js", "main.js")
 """The parts of the page's script, in order; each may use those before it."""
 
 CHUNK = 32

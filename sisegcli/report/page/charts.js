@@ -4,13 +4,6 @@ const SIDES = [8, 16, 32, 64, 128, 256, 512];
 const SIDE_NAMES = ["< 8", ...SIDES.slice(0, -1).map((side, n) => `${side}–${SIDES[n + 1]}`), "≥ 512"];
 const BINS = 10;
 
-function svg(name, attributes, ...inside) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...inside);
-  return element;
-}
-
 function sizeBin(area) {
   const side = Math.sqrt(area);
   let bin = 0;
@@ -85,10 +78,6 @@ function calibration(found) {
   return { picture, error, judged: judged.length, right: judged.filter((n) => instances.right[n]).length };
 }
 
-function panel(title, text, content, wide = false) {
-  return make("section", { class: wide ? "panel wide" : "panel" }, make("h2", {}, title), make("p", {}, text), content);
-}
-
 function tile(value, name) {
   return make("div", { class: "tile" }, make("b", {}, value), make("span", {}, name));
 }
@@ -149,6 +138,7 @@ function drawFigures(shown) {
     const text = `How many instances of a score are right (an IoU of 0.5): ${right.toLocaleString("en")} of ${judged.toLocaleString("en")}. Mean gap (ECE): ${percent(error)}. Grey: how many have the score.`;
     panels.push(panel("Calibration", text, picture));
   }
+  if (table.curves.length) panels.push(curvesPanel());
   if (table.notes.length) panels.push(panel("Notes", "", make("ul", {}, ...table.notes.map((note) => make("li", {}, note))), true));
   byId("view-figures").replaceChildren(make("div", { class: "figures" }, ...panels));
 }

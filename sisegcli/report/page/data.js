@@ -96,4 +96,16 @@ function make(name, attributes = {}, ...inside) {
   return element;
 }
 
+/** Make an element of a picture, likewise. */
+function svg(name, attributes, ...inside) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...inside);
+  return element;
+}
+
+function panel(title, text, content, wide = false) {
+  return make("section", { class: wide ? "panel wide" : "panel" }, make("h2", {}, title), make("p", {}, text), content);
+}
+
 const byId = (id) => document.getElementById(id);
