@@ -15,6 +15,9 @@ Messages are one sentence that names the file and the way out; the command line 
 (`OptionError`: 2), without a traceback.
 """
 
+INTERRUPTED = 130
+"""Exit code of a program that ended on Ctrl-C (128 + SIGINT)."""
+
 
 class SisegError(Exception):
     """Base of all errors that a user can cause; its text is the sentence that the user reads."""

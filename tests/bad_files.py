@@ -439,6 +439,8 @@ def checkpoints() -> Iterator[Case]:
     nested = "<net>" * 100_000
     for what, text in {"billion": billion, "nested": nested, "no-xml": "<net><rt_info>", "no-facts": "<net/>"}.items():
         yield Case(f"weights-openvino-{what}", _weights(text.encode(), "w.xml"), "refused", "w.xml")
+    for code in ("utf-16", "utf-16-le", "utf-32"):
+        yield Case(f"weights-openvino-billion-{code}", _weights(billion.encode(code), "w.xml"), "refused", "w.xml")
     for config in (DEEP, "[]", "null", "3", "{", '"x"', "{}" * 2, '{"width": ' + LONG + "}"):
         header = json.dumps({"__metadata__": {"format": "sisegcli-1", "config": config}})
         yield Case(

@@ -7,10 +7,12 @@ A case's `come` is one of
 - ``nothing``: as ``listed``, but nothing can be converted, so that there is no output;
 - ``refused``: exit code 1, one sentence, and no output at all;
 - ``usage``: exit code 2, and no output at all;
-- ``told``: exit code 0 of a command that prints something, as evaluate does.
+- ``told``: exit code 0 of a command that prints something, as evaluate does;
+- ``merged``, ``reported``, ``drawn``: exit code 0 of another command, which has written its file;
+- ``doubted``: exit code 1 of a report that is written all the same.
 
 Run as a program, this module runs the cases whose names hold one of its arguments with little memory; those of weights
-are left out.
+and of training are left out.
 """
 
 from __future__ import annotations
@@ -640,20 +642,27 @@ FAMILIES = (
     "lists",
     "usages",
 )
-"""Families of cases here; `bad_files` has more."""
+"""Families of cases here; `bad_files` and `bad_commands` have more."""
 
 
 def cases() -> list[Case]:
     """Return all cases."""
+    import bad_commands
     import bad_files
 
     found = [case for family in FAMILIES for case in globals()[family]()]
     for family in (bad_files.archives, bad_files.metadata, bad_files.evaluations, bad_files.checkpoints):
         found += family()
+    for name in ("merges", "reports", "previews", "weights", "settings", "trainings"):
+        found += getattr(bad_commands, name)()
     return found
 
 
-CODES = {"converted": 0, "told": 0, "listed": 1, "nothing": 1, "refused": 1, "usage": 2}
+CODES = {
+    **dict.fromkeys(("converted", "told", "merged", "reported", "drawn"), 0),
+    **dict.fromkeys(("listed", "nothing", "doubted", "refused"), 1),
+    "usage": 2,
+}
 """Exit codes by what must come of a case."""
 
 LITTLE = 3 * 2**29
@@ -671,7 +680,7 @@ def run_with_little_memory(words: list[str]) -> int:
     wrong = count = 0
     home = Path.cwd()
     for case in cases():
-        if case.name.startswith("weights") or not any(word in case.name for word in words):
+        if case.name.startswith(("weights", "train")) or not any(word in case.name for word in words):
             continue  # torch alone takes more
         count += 1
         with tempfile.TemporaryDirectory() as folder:

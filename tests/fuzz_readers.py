@@ -19,6 +19,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+from bad_commands import outputs
 from bad_files import checkpoint
 from bad_inputs import IDS, NOISE, encoded
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -31,7 +32,7 @@ from sisegcli.data.layouts import find_pairs, pair_archives
 from sisegcli.data.layouts.voc import read_split
 from sisegcli.data.masks import MaskReader
 from sisegcli.data.rasters import open_image, open_mask
-from sisegcli.errors import SisegError
+from sisegcli.errors import CheckpointError, SisegError
 from sisegcli.evaluation import load_predictions, load_truth
 from sisegcli.evaluation.label_truth import read_ids
 from sisegcli.formats.coco_panoptic import segment_colours
@@ -40,6 +41,7 @@ from sisegcli.network.config import NetworkConfig
 from sisegcli.network.exported.files import describe_exported
 from sisegcli.network.exported.graphs import Description, graphs_of
 from sisegcli.network.exported.openvino_file import SUM
+from sisegcli.running.shards import read_record
 
 COCO = json.dumps(
     {
@@ -165,6 +167,61 @@ def _onnx() -> bytes:
     return model.SerializeToString()
 
 
+def _torch(path: Path) -> None:
+    from sisegcli.network.torch_files import read_torch_file
+
+    try:
+        read_torch_file(path)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _torch_files() -> tuple[bytes, ...]:
+    import io
+
+    import torch
+
+    files = []
+    for archive in (True, False):
+        file = io.BytesIO()
+        torch.save({"a": torch.ones(2, 3), "b": [1.5, "x", None]}, file, _use_new_zipfile_serialization=archive)
+        files.append(file.getvalue())
+    return tuple(files)
+
+
+def _run_state(path: Path) -> None:
+    from sisegcli.training.state import read_state
+
+    read_state(path)
+
+
+def _state() -> bytes:
+    import torch
+
+    from sisegcli.training.state import save_state
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.safetensors"
+        save_state(path, {"network": {"a": torch.ones(2)}, "step": 3, "optimizer": {"state": {0: {"step": 1.0}}}})
+        return path.read_bytes()
+
+
+def _join(path: Path) -> None:
+    from sisegcli.formats import joiner
+
+    known = {"default.json": "datumaro/annotations/default.json"}
+    joiner(known.get(path.name, path.name))([path], path.with_name("joined"))
+
+
+def _toml(path: Path) -> None:
+    import typer.main
+
+    from sisegcli.cli import app
+    from sisegcli.cli.settings import read_tables
+
+    read_tables(path, typer.main.get_command(app).commands)
+
+
 def _tar() -> bytes:
     import io
     import tarfile
@@ -207,6 +264,14 @@ READERS = (
     Reader("w.safetensors", (checkpoint(width=8, grouping={"cut": 0.5}),), _config),
     Reader("w.xml", (_openvino(),), _exported),
     *((Reader("w.onnx", (_onnx(),), _exported),) if find_spec("onnx") else ()),
+    Reader("w.pth", _torch_files(), _torch),
+    Reader("state.safetensors", (_state(),), _run_state),
+    Reader("instances.json", (outputs()["o1/instances.json"],), _join),
+    Reader("coco_results.csv", (outputs()["o1/coco_results.csv"],), _join),
+    Reader("default.json", (outputs()["o1/datumaro/annotations/default.json"],), _join),
+    Reader("instances.tar", (outputs()["o1/instances.tar"],), _join),
+    Reader("shard.json", (outputs()["o1/shard.json"],), lambda path: read_record(path.parent)),
+    Reader("sisegcli.toml", (b"# options\n[convert]\nto = ['coco']\nmin-area = 3\n[train]\nepochs = 2.5\n",), _toml),
 )
 """Every reader of files that come from elsewhere."""
 

@@ -14,6 +14,13 @@ from typer.testing import CliRunner
 from sisegcli.cli import app
 
 CASES = cases()
+WRITTEN = {
+    "merged": "instances.json",
+    "reported": "report.html",
+    "doubted": "report.html",
+    "drawn": "p.png",
+}
+"""What commands other than convert have written, by what must come of a case."""
 
 
 def files_of(folder):
@@ -46,6 +53,8 @@ def test_bad_input(case, tmp_path, monkeypatch):
         assert not out.exists()
     if case.come == "refused":
         assert re.fullmatch(r"([^\n]+ pairs [^\n]+\n)?Error: [^\n]+\.\n", result.stderr), result.stderr
+    if case.come in WRITTEN:
+        assert (out / WRITTEN[case.come]).is_file()
     if case.come in ("converted", "listed"):
         assert not list(out.rglob("*.part"))
         names = {image["file_name"] for image in json.loads((out / "instances.json").read_text())["images"]}

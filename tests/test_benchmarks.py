@@ -13,6 +13,7 @@ from typing import Any
 import candidates
 import ceiling
 import measuring
+import mirrors
 import networks
 import nuclei
 import numpy as np
@@ -388,9 +389,26 @@ def test_doctests() -> None:
     assert doctest.testmod(scale) == (0, 2)
     assert doctest.testmod(result_tables) == (0, 1)
     assert doctest.testmod(ceiling) == (0, 3)
+    assert doctest.testmod(mirrors) == (0, 2)
     assert doctest.testmod(candidates) == (0, 2)
     assert doctest.testmod(plan) == doctest.testmod(quality) == (0, 1)
     assert doctest.testmod(measuring) == doctest.testmod(networks) == (0, 0)
+
+
+def test_components_are_mirrored_exactly(capsys: pytest.CaptureFixture[str]) -> None:
+    scenes = Path(__file__).parent.parent / "examples" / "scenes"
+    assert mirrors.main([str(scenes), "--split", "val", "--images", "3", "--method", "components"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == 3
+    assert found["keep"]["mirror"] == found["keep"]["batch"]
+    assert found["keep"]["mirror"]["instances"] > 10
+    assert (found["keep"]["mirror"]["matched"], found["keep"]["mirror"]["equal"]) == (1, 1)
+
+
+def test_sides_of_instances_that_nobody_matches() -> None:
+    one = Instance.from_mask(np.eye(2, 3) > 0, 3)
+    assert mirrors.best_overlaps([one], []) == [0]
+    assert mirrors.best_overlaps([one], [replace(one, category=4)]) == [0, 0]
 
 
 def test_large_images_are_converted_both_ways(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

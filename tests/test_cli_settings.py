@@ -139,6 +139,26 @@ def test_values_that_an_option_refuses_say_where_they_come_from(convert):
     assert code == 2 and "It comes from" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONVERT_MIN_AREA", "9" * 5000),
+        ("CONVERT_MIN_AREA", "-1"),
+        ("CONVERT_MIN_SCORE", "nan"),
+        ("CONVERT_OVERLAY", "maybe"),
+        ("CONVERT_TILE", "1e3"),
+        ("CONVERT_TO", "nothing"),
+        ("CONVERT_BACKGROUND", "\u00b2"),
+        ("CONFIG", "/dev/zero"),
+        ("CONFIG", "."),
+        ("CONFIG", "a\nb"),
+    ],
+)
+def test_a_variable_with_a_value_that_makes_no_sense(convert, name, value):
+    code, said = convert(env={f"SISEG_{name}": value})
+    assert code == 2 and said and "Traceback" not in said
+
+
 def test_a_variable_that_is_no_option(convert):
     assert convert(env={"SISEG_CONVERT_MIN_AERA": "3"}) == (
         2,

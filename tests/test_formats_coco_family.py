@@ -115,6 +115,24 @@ class TestResults:
         ids = [record["image_id"] for record in json.loads((tmp_path / "coco_results.json").read_text())]
         assert sorted(set(ids)) == [1, 4, 17]
 
+    def test_a_place_that_is_taken_blocks_nothing(self, tmp_path):
+        results = [scene(name) for name in ("2", "x", "y", "3", "9", "z")]
+        writer = FORMATS["coco-results"].writer(tmp_path / "whole", CATEGORIES)
+        for result in results:
+            if result.stem == "3":
+                with pytest.raises(OutputError, match=r"^3\.jpg has the image number 3"):
+                    writer.add(result)
+            else:
+                writer.add(result)
+        writer.close()
+        rows = (tmp_path / "whole" / "coco_results.csv").read_text().split()[1:]
+        assert rows == ["2,2.jpg", "3,x.jpg", "4,y.jpg", "9,9.jpg", "5,z.jpg"]
+        write("coco-results", tmp_path / "one", *results[:2])
+        write("coco-results", tmp_path / "two", results[2], *results[4:])
+        for name in FORMATS["coco-results"].outputs:
+            assert joiner(name)([tmp_path / part / name for part in ("one", "two")], tmp_path / name) == 5
+            assert (tmp_path / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
     def test_two_images_of_one_number_are_refused(self, tmp_path):
         writer = FORMATS["coco-results"].writer(tmp_path, CATEGORIES)
         writer.add(scene("a/7"))

@@ -49,6 +49,7 @@ def test_options_named_in_the_text_exist() -> None:
     for script in (*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "examples").glob("*.py")):
         known |= set(re.findall(r'"(--[a-z][a-z-]*)"', script.read_text(encoding="utf-8")))
     text = re.sub(r"torchrun .*? -- ", "", TEXTS)  # whose options are its own
+    text = re.sub(r"^\$ (pip|gh|scripts/lock) .*$", "", text, flags=re.MULTILINE)  # theirs, too
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
     assert named and named <= known, named - known
 

@@ -219,6 +219,28 @@ def test_nothing_breaks_out_of_the_page(evil: str) -> None:
     assert data["chunk-0"] == [{"image": evil}]
 
 
+def test_names_from_files_do_not_break_out(tmp_path: Path) -> None:
+    counts = Instance.from_mask(np.ones((4, 6), bool), 1).counts.decode()
+    content: dict[str, list[dict[str, object]]] = {"images": [], "annotations": [], "categories": []}
+    for number, evil in enumerate(EVIL, start=1):
+        name = {"id": number, "name": evil, "supercategory": evil}
+        content["categories"].append(name)
+        content["images"].append({"id": number, "file_name": f"{evil.replace('/', '')}.png", "height": 4, "width": 6})
+        rle = {"size": [4, 6], "counts": counts}
+        one = {"id": number, "image_id": number, "category_id": number, "segmentation": rle, "score": 0.5}
+        content["annotations"].append(one)
+    folder = tmp_path / "<b>found"
+    folder.mkdir()
+    (folder / "instances.json").write_text(json.dumps(content))
+    assert CliRunner().invoke(app, ["report", str(folder)]).exit_code == 0
+    page = Elements()
+    page.feed((folder / "report.html").read_text("utf-8"))
+    assert "img" not in page.tags and "b" not in page.tags
+    [table] = [json.loads(text) for attributes, text in page.scripts if attributes.get("id") == "table"]
+    assert {category["name"] for category in table["categories"]} == set(EVIL)
+    assert table["title"] == "<b>found: instances"
+
+
 @given(st.text())
 def test_json_in_scripts_has_no_markup(text: str) -> None:
     code = script_json({text: [text]})

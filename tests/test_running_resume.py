@@ -138,15 +138,15 @@ def test_a_format_that_cannot_hold_an_image_is_told_of_in_every_run(root, tmp_pa
         assert (summary.converted, content(tmp_path / "out")) == (12, content(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize(("to", "held"), [(("coco-results",), 2), (("coco-results", "coco"), 3)])
+@pytest.mark.parametrize(("to", "held"), [(("coco-results",), 3), (("coco-results", "coco"), 4)])
 def test_numbers_that_are_taken_are_found_at_the_end_of_the_run(tmp_path, to, held):
-    root = write_folders(tmp_path / "set", {"3": TWO_DOGS, "5": TWO_DOGS, "a": ONE_CAT})  # a is the third, too
+    root = write_folders(tmp_path / "set", {"3": TWO_DOGS, "5": TWO_DOGS, "a/3": ONE_CAT, "b": ONE_CAT})
     for resume in (False, True, True):
         summary = run(root, tmp_path / "out", to=to, resume=resume)
         assert (summary.converted, summary.exit_code, summary.instances.total()) == (held, 1, 4 + held)
         [problem] = summary.problems
-        assert (problem.path.name, problem.sentence[:28]) == ("a.png", "a.png has the image number 3")
-        assert (tmp_path / "out" / "coco_results.csv").read_text() == "image_id,file_name\n3,3.png\n5,5.png\n"
+        assert (problem.path.name, problem.sentence[:32]) == ("3.png", "a/3.png has the image number 3 i")
+        assert (tmp_path / "out" / "coco_results.csv").read_text() == "image_id,file_name\n3,3.png\n5,5.png\n4,b.png\n"
 
 
 def test_archives_go_on_too(root, tmp_path):
@@ -267,6 +267,13 @@ def test_a_run_that_is_not_finished_is_guarded(root, tmp_path):
     anew = Seeing()
     assert run(root, tmp_path / "out", anew, batch_size=1, overwrite=True).resumed == 0
     assert len(anew.seen) == 12
+
+
+def test_whether_time_is_measured_makes_no_other_run(root, tmp_path):
+    run(root, tmp_path / "whole", batch_size=1)
+    unfinished(root, tmp_path / "out")
+    assert run(root, tmp_path / "out", batch_size=1, resume=True, profile=True).resumed == 6
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from draw_scenes import draw_scenes, write_voc
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from small_sets import write_folders
 
@@ -31,6 +31,7 @@ from sisegcli.training.losses import PairLoss
 from sisegcli.training.options import RECIPES, TrainOptions
 from sisegcli.training.run import train
 from sisegcli.training.samples import SampleMaker
+from sisegcli.training.state import BEFORE, STATE, read_state, save_state, trim_log
 
 torch.set_num_threads(1)
 
@@ -104,7 +105,7 @@ def log(options):
 
 
 def state(options):
-    return torch.load(options.out / "last.pt", weights_only=True)
+    return read_state(options.out / STATE)
 
 
 def notes(weights):
@@ -142,7 +143,7 @@ def test_a_run_and_what_it_leaves(options, imagenet, recipe):
     assert summary.losses.keys() == names and all(np.isfinite(value) for value in summary.losses.values())
     assert summary.seconds > 0
     assert json.loads(json.dumps(summary.to_json()))["weights"] == str(options.out / "weights.safetensors")
-    assert sorted(path.name for path in options.out.iterdir()) == ["last.pt", "log.jsonl", "weights.safetensors"]
+    assert sorted(path.name for path in options.out.iterdir()) == ["log.jsonl", STATE, "weights.safetensors"]
 
     assert heard.steps == [(n, pytest.approx(n / 6)) for n in range(1, 7)]
     images, parameters, device, out = heard.start
@@ -178,6 +179,9 @@ def test_a_resumed_run_continues_as_if_it_had_not_stopped(options, monkeypatch, 
     summary = train(parts, first)
     assert summary.interrupted and summary.steps == 3
     assert load_checkpoint(summary.weights)[1].guided == (recipe != "paper")
+    if recipe == "paper":  # as an earlier version left it
+        torch.save(state(parts), parts.out / BEFORE)
+        (parts.out / STATE).unlink()
     # ImageNet's weights are not needed again.
     monkeypatch.setattr(starting, "pretrained_state", lambda: pytest.fail("read again"))
     second = Heard()
@@ -186,6 +190,7 @@ def test_a_resumed_run_continues_as_if_it_had_not_stopped(options, monkeypatch, 
     assert first.steps + second.steps == straight.steps
     assert first.records + second.records == straight.records
     assert differing(state(whole), state(parts)) == []
+    assert not (parts.out / BEFORE).exists()
     one, other = (o.out / "weights.safetensors" for o in (whole, parts))
     assert differing(load_file(one), load_file(other)) == [] and notes(one) == notes(other)
     told = [[{k: v for k, v in line.items() if k != "seconds"} for line in log(o)] for o in (whole, parts)]
@@ -249,8 +254,8 @@ def test_weights_are_saved_on_the_way(options):
 
     class Watch(Heard):
         def stepped(self, step, progress, record):
-            path = options.out / "last.pt"
-            saved.append(torch.load(path, weights_only=True)["step"] if path.exists() else None)
+            path = options.out / STATE
+            saved.append(read_state(path)["step"] if path.exists() else None)
 
     train(replace(options, save_every=2), Watch())
     assert saved == [None, None, 2, 2, 4, 4]
@@ -615,6 +620,20 @@ def test_the_network_is_measured(options, scenes):
     assert summary.best_ap == ap
 
 
+def test_an_image_to_measure_with_that_breaks_on_the_way_ends_nothing(options, scenes, tmp_path):
+    shutil.copytree(scenes, tmp_path / "val")
+
+    class Breaking(Heard):
+        def stepped(self, step, progress, record):
+            next((tmp_path / "val/JPEGImages").iterdir()).write_bytes(b"")
+
+    heard = Breaking()
+    summary = train(replace(options, val=tmp_path / "val", epochs=0.5), heard)
+    assert summary.best_ap is None and heard.aps == []
+    [sentence] = summary.problems
+    assert "JPEGImages" in sentence and sentence.endswith(" AP was not measured at step 1.")
+
+
 # -- what cannot be done -----------------------------------------------------------------------------------------------
 
 
@@ -622,12 +641,12 @@ def test_a_run_is_not_overwritten_by_accident(options):
     train(replace(options, epochs=0.5))
     best = options.out / "best.safetensors"
     best.write_bytes((options.out / "weights.safetensors").read_bytes())
-    before = (options.out / "last.pt").read_bytes()
+    before = (options.out / STATE).read_bytes()
     with pytest.raises(OutputError) as caught:
         train(options)
     sentence = f"{options.out} holds a run already; go on with --resume or replace it with --overwrite."
     assert str(caught.value) == sentence
-    assert (options.out / "last.pt").read_bytes() == before and best.exists()
+    assert (options.out / STATE).read_bytes() == before and best.exists()
     summary = train(replace(options, epochs=1, overwrite=True))
     assert summary.steps == 2
     assert [line["step"] for line in log(options)] == [2]
@@ -675,7 +694,7 @@ def test_a_folder_without_pairs(options, tmp_path):
 def test_nothing_to_resume(options):
     with pytest.raises(CheckpointError) as caught:
         train(replace(options, resume=True))
-    assert str(caught.value) == (f"No run to resume at {options.out / 'last.pt'}; leave out --resume to start one.")
+    assert str(caught.value) == (f"No run to resume at {options.out / STATE}; leave out --resume to start one.")
 
 
 def test_resuming_needs_the_same_run(options):
@@ -685,13 +704,17 @@ def test_resuming_needs_the_same_run(options):
         train(replace(again, lr=1.0))
     with pytest.raises(CheckpointError, match="does not fit this run; start a new one with --overwrite"):
         train(replace(again, backbone="resnet50"))
-    path = options.out / "last.pt"
-    for damage in (path.read_bytes()[:1000], b"", b"text"):
+    path = options.out / STATE
+    for damage in (path.read_bytes()[:1000], b"", b"text", options.out.joinpath("weights.safetensors").read_bytes()):
         path.write_bytes(damage)
         with pytest.raises(CheckpointError, match="is damaged and cannot be resumed; start a new run with"):
             train(again)
-    for foreign in ({}, torch.zeros(3)):
-        torch.save(foreign, path)
+    save_state(path, {})
+    with pytest.raises(CheckpointError, match=r"state.safetensors .*; start a new .*--overwrite"):
+        train(again)
+    path.unlink()
+    for foreign in ({}, torch.zeros(3), {"recipe": print}):
+        torch.save(foreign, path.with_name(BEFORE))
         with pytest.raises(CheckpointError, match=r"last.pt .*; start a new .*--overwrite"):
             train(again)
 
@@ -773,7 +796,7 @@ def test_a_run_that_is_killed_goes_on_from_its_last_state(options, monkeypatch, 
     one, other = (load_file(o.out / "weights.safetensors") for o in (whole, parts))
     assert differing(one, other) == []
     assert [line["step"] for line in log(parts)] == [line["step"] for line in log(whole)]
-    assert sorted(path.name for path in parts.out.iterdir()) == ["last.pt", "log.jsonl", "weights.safetensors"]
+    assert sorted(path.name for path in parts.out.iterdir()) == ["log.jsonl", STATE, "weights.safetensors"]
 
 
 def test_a_killed_process_that_prepares_crops_ends_the_run_in_a_sentence(options):
@@ -795,13 +818,36 @@ def test_a_killed_process_that_prepares_crops_ends_the_run_in_a_sentence(options
 
 def test_a_disk_that_is_full_keeps_the_last_state(options, monkeypatch):
     def full(*_):
-        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    with monkeypatch.context() as patched, pytest.raises(OutputError, match=r"last\.pt cannot be written \(Pytorch"):
+    sentence = rf"{STATE} cannot be written \(I/O error: No space"
+    with monkeypatch.context() as patched, pytest.raises(OutputError, match=sentence):
         train(replace(options, epochs=1))
-        patched.setattr(torch, "save", full)
+        patched.setattr("sisegcli.training.state.save_file", full)
         train(replace(options, resume=True))
     assert state(options)["step"] == 2
+
+
+@pytest.mark.parametrize("damage", ['{"step": 2', "3", "[]", "{}", '{"step": "2"}', '{"step": 1, "step": 2}', "\x00"])
+def test_lines_of_a_log_after_a_damaged_one_are_left_out(tmp_path, damage):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "val_ap": 3.5}\n' + damage + '\n{"step": 1}\n')
+    assert trim_log(path, 1)
+    assert path.read_text() == '{"step": 1, "val_ap": 3.5}\n'
+
+
+def test_best_weights_that_are_damaged_are_named(tmp_path):
+    assert run._best_so_far(tmp_path) is None
+    best = tmp_path / "best.safetensors"
+    network, config = build_network(NetworkConfig(width=8)), NetworkConfig(width=8)
+    save_checkpoint(best, network, config, notes={"val_ap": "12.5"})
+    assert run._best_so_far(tmp_path) == 12.5
+    save_checkpoint(best, network, config, notes={"val_ap": "x"})
+    with pytest.raises(CheckpointError, match=r"best\.safetensors is damaged; remove it, and go on with --resume"):
+        run._best_so_far(tmp_path)
+    best.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"best\.safetensors is not a safetensors file"):
+        run._best_so_far(tmp_path)
 
 
 def test_an_error_leaves_the_listener_as_it_was(options):

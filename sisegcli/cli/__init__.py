@@ -17,13 +17,12 @@ from sisegcli.cli.export import export
 from sisegcli.cli.formats import formats
 from sisegcli.cli.help import Command, Group
 from sisegcli.cli.merge import merge
-from sisegcli.cli.options import INTERRUPTED
 from sisegcli.cli.preview import preview
 from sisegcli.cli.report import report
 from sisegcli.cli.settings import CONFIG, FILE, Configurable
 from sisegcli.cli.train import train
 from sisegcli.cli.weights import weights
-from sisegcli.errors import SisegError
+from sisegcli.errors import INTERRUPTED, SisegError
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 

@@ -11,9 +11,6 @@ INPUT, OUTPUT, METHOD, RUNNING = "Input", "Output", "Method", "Running"
 
 _DIGITS = 10
 
-INTERRUPTED = 130
-"""Exit code of a program that ended on Ctrl-C (128 + SIGINT)."""
-
 Split = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Only images listed in ImageSets/Segmentation/NAME.txt.", rich_help_panel=INPUT),

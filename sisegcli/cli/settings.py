@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperOption
 
+from sisegcli.data.texts import read_text
 from sisegcli.errors import OptionError
 
 FILE = "sisegcli.toml"
@@ -22,6 +23,9 @@ FILE = "sisegcli.toml"
 
 CONFIG = "SISEG_CONFIG"
 """The variable that names another file."""
+
+MAX_FILE = 2**20
+"""Largest file that is read, in bytes; that of all options has a few thousand."""
 
 
 class Configurable:
@@ -138,7 +142,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(read_text(path, "utf-8", limit=MAX_FILE))
+    except RecursionError as error:
+        raise OptionError(f"{path} cannot be read as TOML (it is nested too deeply); correct it.") from error
     except (OSError, ValueError) as error:  # both of the parser's and the decoder's errors are ValueErrors
         raise OptionError(f"{path} cannot be read as TOML ({error}); correct it or name another.") from error
     return tables

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import INPUT, INTERRUPTED, METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.cli.options import INPUT, METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.errors import INTERRUPTED
 
 TRAINING = "Training"
 
@@ -68,7 +69,8 @@ def train(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of the run: weights.safetensors, last.pt, log.jsonl; by default ./runs/NAME for a DIR NAME.",
+            help="Folder of the run: weights.safetensors, state.safetensors, log.jsonl; by default ./runs/NAME for a "
+            "DIR NAME.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -127,7 +129,7 @@ def train(
         int, typer.Option(min=1, metavar="STEPS", help="Measure AP this often.", rich_help_panel=RUNNING)
     ] = 1000,
     save_every: Annotated[
-        int, typer.Option(min=1, metavar="STEPS", help="Save last.pt this often.", rich_help_panel=RUNNING)
+        int, typer.Option(min=1, metavar="STEPS", help="Save state and weights this often.", rich_help_panel=RUNNING)
     ] = 500,
 ) -> None:
     """Train the network on images and semantic masks alone.

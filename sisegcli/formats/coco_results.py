@@ -2,7 +2,7 @@
 
 See https://cocodataset.org/#format-results. Images are known by number alone. A file that is called as a number is
 (COCO's ``000000397133.jpg``) has that number, which its data set's annotations use, too; any other has its place in
-the run, counted from 1. ``coco_results.csv`` lists the numbers.
+the run, counted from 1, or where that number is taken, the next that is free. ``coco_results.csv`` lists the numbers.
 """
 
 from __future__ import annotations
@@ -17,21 +17,49 @@ from sisegcli.categories import Categories
 from sisegcli.errors import InputError, OutputError
 from sisegcli.formats.coco_stream import coco_box, coco_rle, line
 from sisegcli.formats.files import replacing
-from sisegcli.formats.joining import foreign, opened, records
+from sisegcli.formats.own_files import foreign, lines, records, value
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.run_file import RunFile
 
 HEADER = ("image_id", "file_name")
 
 
-def image_number(file_name: str, place: int) -> int:
-    """Return the number of an image, of which `place` - 1 were written before.
+class ImageNumbers:
+    """Gives images their numbers, in the order of a run.
 
-    >>> image_number("val2017/000000397133.jpg", 2), image_number("street.jpg", 2)
-    (397133, 2)
+    Examples
+    --------
+    >>> numbers = ImageNumbers()
+    >>> [numbers.take(name) for name in ("val2017/000000397133.jpg", "street.jpg", "3.jpg", "field.jpg", "03.jpg")]
+    [397133, 2, 3, 4, None]
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+        self._free = 1  # images without a number get none before this one any more
+
+    def take(self, file_name: str) -> int | None:
+        """Return the number of the next image; None if it is called as a number that another image has."""
+        number = called_number(file_name)
+        if number is None:
+            number = max(self._free, len(self._taken) + 1)
+            while number in self._taken:
+                number += 1
+            self._free = number + 1
+        elif number in self._taken:
+            return None
+        self._taken.add(number)
+        return number
+
+
+def called_number(file_name: str) -> int | None:
+    """Return the number as which a file is called.
+
+    >>> called_number("val2017/000000397133.jpg"), called_number("street.jpg")
+    (397133, None)
     """
     stem = PurePosixPath(file_name).stem
-    return int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 19 else place
+    return int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 19 else None
 
 
 class CocoResultsWriter(Writer):
@@ -59,7 +87,7 @@ class CocoResultsWriter(Writer):
         self.paths = [self.path, self.path.with_suffix(".csv")]
         self._file = RunFile(self.path, "[", overwrite=overwrite)
         self._table = RunFile(self.paths[1], _row(HEADER), overwrite=overwrite)
-        self._seen: set[int] = set()
+        self._numbers = ImageNumbers()
         self._results = 0
 
     def write(self, result: ImageResult) -> str:
@@ -79,13 +107,12 @@ class CocoResultsWriter(Writer):
         """Append the instances of an image; one whose number was taken before is refused."""
         first, *records = entry.split("\n")
         file_name = json.loads(first)
-        number = image_number(file_name, len(self._seen) + 1)
-        if number in self._seen:
+        number = self._numbers.take(file_name)
+        if number is None:
             raise OutputError(
-                f"{file_name} has the image number {number} in {self.path}, as another image has; convert them "
-                "apart, or write COCO's instances."
+                f"{file_name} has the image number {called_number(file_name)} in {self.path}, as another image has; "
+                "convert them apart, or write COCO's instances."
             )
-        self._seen.add(number)
         self._table.write(_row((number, file_name)))
         for record in records:
             self._file.write(",\n" if self._results else "\n")
@@ -127,11 +154,12 @@ def join_results(paths: Sequence[Path], target: Path, *, disjoint: bool = False)
         for path, table in zip(paths, tables, strict=True):
             numbers = {old: new for old, new, _ in table}
             for record in records(path, "["):
-                if record["image_id"] not in numbers:
+                number = numbers.get(value(record, "image_id", int, path))
+                if number is None:
                     raise foreign(path)
                 out.write("\n" if first else ",\n")
                 first = False
-                out.write(line({**record, "image_id": numbers[record["image_id"]]}))
+                out.write(line({**record, "image_id": number}))
         out.write("\n]\n")
     return sum(map(len, tables))
 
@@ -150,20 +178,29 @@ def join_image_numbers(paths: Sequence[Path], target: Path, *, disjoint: bool = 
 
 def _numbers(tables: Sequence[Path]) -> Iterator[list[tuple[int, int, str]]]:
     """Yield, for each table, the number of each image, its number in the whole, and its name."""
-    seen: dict[int, str] = {}
+    numbers, seen = ImageNumbers(), dict[int, str]()
     for path in tables:
         rows = []
-        with opened(path) as file:
-            reader = csv.reader(file)
-            if next(reader, None) != list(HEADER):
-                raise foreign(path)
-            for old, name in reader:
-                number = image_number(name, len(seen) + 1)
-                if number in seen:
-                    raise InputError(
-                        f"{name} in {path} and {seen[number]} have the same number {number}; join only outputs of "
-                        "different images."
-                    )
-                seen[number] = name
-                rows.append((int(old), number, name))
+        for old, name in _table(path):
+            number = numbers.take(name)
+            if number is None:
+                taken = called_number(name) or 0
+                raise InputError(
+                    f"{name} in {path} and {seen[taken]} have the same number {taken}; join only outputs of different "
+                    "images."
+                )
+            seen[number] = name
+            rows.append((old, number, name))
         yield rows
+
+
+def _table(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield number and name of each image that a table lists."""
+    rows = csv.reader(lines(path))
+    try:
+        if next(rows, None) != list(HEADER):
+            raise foreign(path)
+        for number, name in rows:
+            yield int(number), name
+    except (csv.Error, ValueError) as error:
+        raise foreign(path) from error

@@ -16,7 +16,7 @@ from sisegcli.categories import Categories
 from sisegcli.errors import InputError
 from sisegcli.formats.coco_stream import coco_rle, line
 from sisegcli.formats.files import replacing
-from sisegcli.formats.joining import foreign, opened, records
+from sisegcli.formats.own_files import foreign, lines, records, value
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.run_file import RunFile
 
@@ -116,14 +116,13 @@ def join_datumaro(paths: Sequence[Path], target: Path, *, disjoint: bool = False
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as out:
         out.write(_START)
         for path in paths:
-            with opened(path) as file:
-                if file.readline().rstrip("\n") != _START:
-                    raise foreign(path)
+            if next(lines(path), "").rstrip("\n") != _START:
+                raise foreign(path)
             for item in records(path, _START):
-                if not disjoint and seen.setdefault(item["id"], path) is not path:
+                stem = value(item, "id", str, path)
+                if not disjoint and seen.setdefault(stem, path) is not path:
                     raise InputError(
-                        f"{item['id']} is in {seen[item['id']]} and in {path} too; join only outputs of different "
-                        "images."
+                        f"{stem} is in {seen[stem]} and in {path} too; join only outputs of different images."
                     )
                 out.write((",\n" if number else "\n") + line(item))
                 number += 1

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from sisegcli.data.layouts.records import leads_out
 from sisegcli.errors import InputError
 from sisegcli.formats.files import output_errors, replacing
+from sisegcli.formats.own_files import foreign, lines, records, value
 
 _START = (',\n"licenses": [],\n"images": [', '\n],\n"annotations": [', '\n],\n"categories": [')
 
@@ -58,8 +60,7 @@ def _common_start(paths: Sequence[Path]) -> str:
     """Return the beginning, which is the same in all files of one version."""
     starts = []
     for path in paths:
-        with opened(path) as file:
-            starts.append(file.readline())
+        starts.append(next(lines(path), ""))
         if not starts[-1].startswith('{"info": {"description": "Instances from sisegcli"'):
             raise foreign(path)
         if starts[-1] != starts[0]:
@@ -74,12 +75,12 @@ def _join_images(paths: Sequence[Path], out: TextIO, seen: dict[str, Path] | Non
     for path in paths:
         before = total
         for image in _records(path, "images"):
-            name = image["file_name"]
+            name = value(image, "file_name", str, path)
             if seen is not None and seen.setdefault(name, path) is not path:
                 raise InputError(f"{name} is in {seen[name]} and in {path} too; join only outputs of different images.")
             out.write(",\n" if total else "\n")
             total += 1
-            if image["id"] != total - before:
+            if value(image, "id", int, path) != total - before:
                 raise foreign(path)
             out.write(_line({**image, "id": total}))
         counts.append(total - before)
@@ -93,7 +94,10 @@ def _join_annotations(paths: Sequence[Path], counts: Sequence[int], out: TextIO)
             out.write(",\n" if number else "\n")
             number += 1
             own = {"id": number} if "id" in annotation else {}  # those of panoptic files have none
-            out.write(_line({**annotation, **own, "image_id": annotation["image_id"] + images}))
+            image = value(annotation, "image_id", int, path)
+            if not 1 <= image <= count:
+                raise foreign(path)
+            out.write(_line({**annotation, **own, "image_id": image + images}))
         images += count
 
 
@@ -101,41 +105,18 @@ def _join_categories(paths: Sequence[Path], out: TextIO) -> None:
     found: dict[int, tuple[dict[str, Any], Path]] = {}
     for path in paths:
         for category in _records(path, "categories"):
-            known, where = found.setdefault(category["id"], (category, path))
+            number, name = value(category, "id", int, path), value(category, "name", str, path)
+            known, where = found.setdefault(number, (category, path))
             if known != category:
                 raise InputError(
-                    f"Category {category['id']} is {known['name']!r} in {where} and {category['name']!r} in {path}, or "
-                    "differs in its kind; convert both with the same --categories."
+                    f"Category {number} is {known['name']!r} in {where} and {name!r} in {path}, or differs in its "
+                    "kind; convert both with the same --categories."
                 )
     out.write("".join(f"{',' if n else ''}\n{_line(found[key][0])}" for n, key in enumerate(sorted(found))))
 
 
 def _records(path: Path, section: str) -> Iterator[dict[str, Any]]:
     return records(path, f'"{section}": [')
-
-
-def records(path: Path, start: str) -> Iterator[dict[str, Any]]:
-    """Yield the records of a list that begins with a line, and has one record a line, as `CocoStream` writes them.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or has another form.
-    """
-    with opened(path) as file:
-        for line in file:
-            if line.startswith(start):
-                break
-        else:
-            raise foreign(path)
-        for line in file:
-            if line.startswith("]"):
-                return
-            try:
-                yield json.loads(line.rstrip(",\n"))
-            except ValueError as error:
-                raise foreign(path) from error
-    raise foreign(path)
 
 
 def join_tables(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
@@ -151,14 +132,14 @@ def join_tables(paths: Sequence[Path], target: Path, *, disjoint: bool = False) 
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         first = ""
         for path in paths:
-            with opened(path) as file:
-                header = file.readline()
-                if not first:
-                    out.write(header)
-                first = first or header
-                if header != first:
-                    raise InputError(f"{path} and {paths[0]} have different columns; convert one of them again.")
-                shutil.copyfileobj(file, out, 1 << 20)
+            rows = lines(path)
+            header = next(rows, "")
+            if not first:
+                out.write(header)
+            first = first or header
+            if header != first:
+                raise InputError(f"{path} and {paths[0]} have different columns; convert one of them again.")
+            out.writelines(rows)
     return 0
 
 
@@ -194,11 +175,22 @@ def join_folders(folders: Sequence[Path], target: Path, *, disjoint: bool = Fals
                     raise InputError(
                         f"{inside} is in {folder} and elsewhere too; join only outputs of different images."
                     )
-                with output_errors(path):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(source, path)
+                _copy(source, path)
                 number += 1
     return number
+
+
+def _copy(source: Path, path: Path) -> None:
+    if not source.is_file():
+        raise InputError(f"{source} is no file, or a link to none; remove it, or convert its image again.")
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise InputError(f"{source} cannot be read ({error.strerror or error}); check its permissions.") from error
+    with file, output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
 
 
 def join_archives(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
@@ -223,9 +215,15 @@ def join_archives(paths: Sequence[Path], target: Path, *, disjoint: bool = False
 
 def _join_members(path: Path, out: tarfile.TarFile, seen: dict[str, Path] | None) -> int:
     number = 0
+    if not path.is_file():
+        raise foreign(path)
+    end = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
+                plain = member.isfile() and not member.issparse() and not leads_out(member.name)
+                if not plain or member.offset_data + member.size > end:
+                    raise foreign(path)
                 if seen is not None and seen.setdefault(member.name, path) is not path:
                     raise InputError(
                         f"{member.name} is in {seen[member.name]} and in {path} too; join only outputs of different "
@@ -234,22 +232,14 @@ def _join_members(path: Path, out: tarfile.TarFile, seen: dict[str, Path] | None
                 out.addfile(member, tar.extractfile(member))
                 number += member.name.endswith(".json")
                 tar.members = out.members = []  # type: ignore[attr-defined]  # or all of them are kept
-    except tarfile.TarError as error:
+            end_of_archive = tar.offset
+        with path.open("rb") as file:
+            file.seek(end_of_archive)
+            if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:  # cut short, or damaged on the way
+                raise foreign(path)
+    except (tarfile.TarError, UnicodeError, ValueError) as error:
         raise foreign(path) from error
     return number
-
-
-def opened(path: Path) -> TextIO:
-    """Open a text file, or raise `InputError`."""
-    try:
-        return path.open(encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the name.") from error
-
-
-def foreign(path: Path) -> InputError:
-    """Return the error for a file of another form than ours."""
-    return InputError(f"{path} is not as sisegcli wrote it; convert its images again.")
 
 
 def _line(value: Any) -> str:

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sisegcli.categories import Categories
+from sisegcli.data.texts import MAX_TEXT
 from sisegcli.errors import InputError
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.joining import foreign, opened
 from sisegcli.formats.one_outline import one_outline
+from sisegcli.formats.own_files import foreign, lines
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.instances import Instance
 
@@ -106,15 +107,14 @@ def join_data(paths: Sequence[Path], target: Path, *, disjoint: bool = False) ->
     """
     longest: list[str] = []
     for path in paths:
-        with opened(path) as file:
-            lines = file.readlines()
-        if lines[: len(_TOP)] != _TOP:
+        own = list(lines(path, limit=MAX_TEXT))
+        if own[: len(_TOP)] != _TOP:
             raise foreign(path)
-        if any(one != other for one, other in zip(lines, longest, strict=False)):
+        if any(one != other for one, other in zip(own, longest, strict=False)):
             raise InputError(
                 f"{path} and {paths[0]} have different names of classes; convert both with the same --categories."
             )
-        longest = max(longest, lines, key=len)
+        longest = max(longest, own, key=len)
     with replacing(target) as temporary:
         temporary.write_text("".join(longest), encoding="utf-8")
     return 0

@@ -22,6 +22,7 @@ from sisegcli.network.exported.files import exported_kind
 from sisegcli.network.membership import Membership
 from sisegcli.network.model import SisegNetwork
 from sisegcli.network.resnet import ResNet
+from sisegcli.network.torch_files import read_torch_file
 from sisegcli.network.wholeness import Wholeness
 
 BACKBONES: dict[str, Callable[[], Backbone]] = {
@@ -124,12 +125,12 @@ def load_backbone_weights(network: SisegNetwork, path: Path) -> None:
             with safe_open(path, framework="pt") as file:
                 state = {name: cast(Tensor, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = read_torch_file(path)
         ours = {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
         network.load_pretrained(ours or state)
     except FileNotFoundError as error:
         raise CheckpointError(f"No backbone weights at {path}.") from error
-    except Exception as error:  # torch.load raises whatever a foreign file provokes
+    except (AttributeError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} does not hold parameters of this backbone; torchvision's classification files and sisegcli's do."
         ) from error

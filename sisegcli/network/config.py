@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from sisegcli.data.texts import parse_json
 from sisegcli.errors import CheckpointError
 
 FORMAT = "sisegcli-1"
@@ -114,7 +114,7 @@ def parse_config(path: Path, metadata: Mapping[str, str]) -> NetworkConfig:
         If no network can be built of it, or only a vast one.
     """
     try:
-        fields: dict[str, Any] = json.loads(metadata["config"])
+        fields: dict[str, Any] = parse_json(metadata["config"])
         fields["mean_displacement"] = tuple(fields.get("mean_displacement", (0.0, 0.0)))
         config = NetworkConfig(**fields)
         _check(config)

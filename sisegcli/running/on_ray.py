@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -17,20 +16,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sisegcli.categories import Categories
-from sisegcli.data.layouts import Pair, Problem
+from sisegcli.data.layouts import Pair
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import OptionError, SisegError
-from sisegcli.instances import Segmentation
 from sisegcli.running.convert import build, run
 from sisegcli.running.fetching import Read
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.listener import Listener
+from sisegcli.running.messages import pack_batches, pack_pairs, unpack_batches, unpack_pairs
 from sisegcli.running.options import ConvertOptions
-from sisegcli.running.reading import LargeSample, Sample
 from sisegcli.running.resuming import Work
 from sisegcli.running.settling import Finished
 from sisegcli.running.stalls import Readers
@@ -74,7 +69,7 @@ def work_on_ray(
         context.execution_options.preserve_order = True
         task = _Task(options, categories, masks, fetch, Path.cwd())
         actors, each = _resources(ray.cluster_resources(), options, len(chunks))
-        rows = [{"pairs": pickle.dumps({number: work.pairs[number] for number in chunk})} for chunk in chunks]
+        rows = [{"pairs": pack_pairs({number: work.pairs[number] for number in chunk})} for chunk in chunks]
         results = ray_data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
             _Actor,
             fn_constructor_args=(task,),
@@ -83,10 +78,10 @@ def work_on_ray(
             **each,
         )
         for row in results.iter_rows():
-            for finished in pickle.loads(row["done"]):
+            for finished in unpack_batches(row["done"]):
                 if interrupts.noted:
                     return
-                yield finished.finished()
+                yield finished
 
 
 @dataclass(frozen=True)
@@ -100,43 +95,6 @@ class _Task:
     folder: Path
 
 
-@dataclass(frozen=True)
-class _Result:
-    """A sample and its segmentation on their way; pixels and fields only where overlays are drawn from them."""
-
-    pair: Pair
-    size: tuple[int, int]
-    image: NDArray[np.uint8] | None
-    segmentation: Segmentation
-    large: bool
-
-    @classmethod
-    def of(cls, sample: Sample | LargeSample, segmentation: Segmentation, overlay: bool) -> _Result:
-        large = isinstance(sample, LargeSample)
-        if overlay and not isinstance(sample, LargeSample):
-            return cls(sample.pair, sample.size, sample.image, segmentation, large)
-        return cls(sample.pair, sample.size, None, replace(segmentation, displacement=None, boundary=None), large)
-
-    def done(self) -> tuple[Sample | LargeSample, Segmentation]:
-        if self.large:
-            return LargeSample(self.pair, self.size), self.segmentation
-        image = np.broadcast_to(np.uint8(0), (*self.size, 3)) if self.image is None else self.image
-        return Sample(self.pair, image, np.broadcast_to(np.int32(0), self.size)), self.segmentation
-
-
-@dataclass(frozen=True)
-class _Sent:
-    """A batch on its way."""
-
-    numbers: list[int]
-    results: list[_Result | Problem]
-    seconds: float
-
-    def finished(self) -> Finished:
-        results = [one if isinstance(one, Problem) else one.done() for one in self.results]
-        return Finished(self.numbers, results, self.seconds)
-
-
 class _Actor:
     """Holds the method on one machine."""
 
@@ -148,18 +106,14 @@ class _Actor:
         self.readers = Readers(task.options.workers, task.options.timeout)
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
-        return {"done": [self._convert(pickle.loads(pairs)) for pairs in rows["pairs"]]}
+        return {"done": [self._convert(unpack_pairs(pairs)) for pairs in rows["pairs"]]}
 
     def _convert(self, pairs: dict[int, Pair]) -> bytes:
         task, interrupts = self.task, Interrupts()
         tiler = Tiler(task.options, self.method, task.masks, Listener(), interrupts)
         work = Work(pairs, list(pairs))
-        batches = []
-        for finished in run(task.options, work, task.masks, self.method, self.readers, interrupts, tiler, task.fetch):
-            found = finished.results
-            sent = [one if isinstance(one, Problem) else _Result.of(*one, task.options.overlay) for one in found]
-            batches.append(_Sent(finished.numbers, sent, finished.seconds))
-        return pickle.dumps(batches)
+        done = run(task.options, work, task.masks, self.method, self.readers, interrupts, tiler, task.fetch)
+        return pack_batches(list(done), fields=task.options.overlay)
 
 
 def _resources(there: dict[str, float], options: ConvertOptions, chunks: int) -> tuple[int, dict[str, int]]:

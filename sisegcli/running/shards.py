@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sisegcli import __version__
 from sisegcli.data.layouts import Layout, Problem
+from sisegcli.data.texts import parse_json, read_text
 from sisegcli.errors import InputError, OptionError
 from sisegcli.formats.files import refuse_existing, replacing
 
@@ -28,9 +29,12 @@ RECORD = "shard.json"
 
 _NO_SETTINGS = {
     *("root", "images", "masks", "out", "overwrite", "resume", "workers", "timeout", "device", "shard", "engine"),
-    "ray_address",
+    *("ray_address", "profile"),
 }
-"""Options that may differ from shard to shard."""
+"""Options that may differ from shard to shard, and when a run is resumed."""
+
+_FIELDS = {"shard": str, "pairs": str, "settings": dict, "converted": int, "interrupted": bool}
+"""What a record says besides problems."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -176,18 +180,20 @@ def read_record(folder: Path) -> ShardRecord | None:
         If it cannot be read or is something else.
     """
     path = folder / RECORD
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return ShardRecord(
-            Shard.parse(content["shard"]),
-            str(content["pairs"]),
-            dict(content["settings"]),
-            int(content["converted"]),
-            bool(content["interrupted"]),
-            tuple(Problem(Path(problem["path"]), str(problem["sentence"])) for problem in content["problems"]),
-        )
-    except FileNotFoundError:
+    if not path.exists():
         return None
+    try:
+        if not path.is_file():
+            raise ValueError("it is no file")
+        content = parse_json(read_text(path))
+        shard, pairs, settings, converted, interrupted = (content[name] for name in _FIELDS)
+        if not all(isinstance(content[name], kind) for name, kind in _FIELDS.items()) or converted < 0:
+            raise ValueError("it has values of another kind")
+        problems = [(problem["path"], problem["sentence"]) for problem in content["problems"]]
+        if not all(isinstance(text, str) for problem in problems for text in problem):
+            raise ValueError("it has problems that are no texts")
+        listed = tuple(Problem(Path(place), sentence) for place, sentence in problems)
+        return ShardRecord(Shard.parse(shard), pairs, settings, converted, interrupted, listed)
     except (OSError, ValueError, KeyError, TypeError, OptionError) as error:
         raise InputError(f"{path} is no record of a shard; convert that shard again.") from error
 

@@ -10,10 +10,8 @@ from typing import Any
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Problem
+from sisegcli.errors import INTERRUPTED
 from sisegcli.running.journal import Row
-
-INTERRUPTED = 130
-"""Exit code of a program that ended on Ctrl-C (128 + SIGINT)."""
 
 
 @dataclass

@@ -24,6 +24,6 @@ def read_seconds(out: Path) -> dict[str, float]:
             if journal.execute("PRAGMA user_version").fetchone() != (SCHEMA,):
                 return {}
             found = journal.execute("SELECT stem, seconds FROM images WHERE state = ?", (DONE,)).fetchall()
-    except sqlite3.Error:
+        return {untext(stem): float(seconds) for stem, seconds in found}
+    except (sqlite3.Error, TypeError, ValueError):
         return {}
-    return {untext(stem): float(seconds) for stem, seconds in found}

@@ -35,7 +35,7 @@ from sisegcli.training.options import Recipe, TrainOptions
 from sisegcli.training.pairs import Shift, pair_offsets
 from sisegcli.training.processes import ALONE, Processes
 from sisegcli.training.samples import SampleMaker
-from sisegcli.training.state import Average, read_state, save_state
+from sisegcli.training.state import STATE, Average, find_state, read_state, save_state
 
 WARM_UP = 200
 SHIFTS_A_STEP = 16
@@ -106,7 +106,7 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on where the run in the options' folder stopped."""
-        path = self.options.out / "last.pt"
+        path = find_state(self.options.out)
         state = read_state(path)
         try:
             if state["recipe"] != json.dumps(asdict(self.recipe)):
@@ -137,7 +137,7 @@ class Trainer:
             "field_count": self.field_count,
             "means": self.means,
         }
-        save_state(out / "last.pt", state)
+        save_state(out / STATE, state)
         save_checkpoint(out / "weights.safetensors", self.average.network, self.tuned_config(), notes=self.notes())
         self.saved = self.step
 

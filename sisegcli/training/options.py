@@ -92,7 +92,7 @@ class TrainOptions:
     data : tuple of Path
         Folders with images and semantic masks.
     out : Path
-        Folder for the run: ``weights.safetensors``, ``last.pt`` (to resume), ``log.jsonl``.
+        Folder for the run: ``weights.safetensors``, ``state.safetensors`` (to resume), ``log.jsonl``.
     recipe : str
         A name of `RECIPES`.
     epochs, minutes : float, optional

@@ -16,8 +16,9 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import find_pairs
 from sisegcli.devices import pick_device
-from sisegcli.errors import InputError, LayoutError, OptionError, OutputError, SisegError
+from sisegcli.errors import CheckpointError, ImageError, InputError, LayoutError, OptionError, OutputError, SisegError
 from sisegcli.network.checkpoint import save_checkpoint
+from sisegcli.network.config import read_metadata
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.training.corrections import Corrections, load_corrections
 from sisegcli.training.listener import TrainListener
@@ -27,7 +28,7 @@ from sisegcli.training.options import RECIPES, Recipe, TrainOptions
 from sisegcli.training.processes import Processes
 from sisegcli.training.samples import SampleMaker
 from sisegcli.training.starting import first_network
-from sisegcli.training.state import trim_log
+from sisegcli.training.state import BEFORE, STATE, trim_log
 from sisegcli.training.validation import Validation
 
 LOG_EVERY = 50
@@ -94,9 +95,10 @@ def _train(
 ) -> TrainSummary:
     problems: list[str] = []
     sources = _sources(options, problems)
+    # Before all that takes long, as its images are looked at.
+    validation = Validation(options.val, options.val_split, device) if options.val and processes.first else None
     network, config = first_network(options, recipe)
     images = sum(len(source.pairs) for source in sources)
-    validation = Validation(options.val, options.val_split, device) if options.val and processes.first else None
     bank: ObjectBank | None = None
     if recipe.pasted:
         listener.preparing("Looking for lone objects", images)
@@ -148,7 +150,11 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
             nonlocal best
             if validation is None:
                 return
-            ap = validation.measure(trainer.average.network, trainer.tuned_config())
+            try:
+                ap = validation.measure(trainer.average.network, trainer.tuned_config())
+            except ImageError as error:  # a file that was fine before
+                remember(f"{error} AP was not measured at step {trainer.step}.")
+                return
             better = best is None or ap > best
             if better:
                 best = ap
@@ -217,7 +223,7 @@ def _recipe(options: TrainOptions) -> Recipe:
 
 
 def _guard(options: TrainOptions) -> None:
-    held = any((options.out / name).exists() for name in ("last.pt", "weights.safetensors", "best.safetensors"))
+    held = any((options.out / name).exists() for name in (STATE, BEFORE, "weights.safetensors", "best.safetensors"))
     if held and not options.resume and not options.overwrite:
         raise OutputError(f"{options.out} holds a run already; go on with --resume or replace it with --overwrite.")
 
@@ -249,13 +255,14 @@ def _check_corrections(corrections: Corrections, sources: Sequence[Source], prob
 
 
 def _best_so_far(out: Path) -> float | None:
-    from safetensors import safe_open
-
     path = out / "best.safetensors"
     if not path.is_file():
         return None
-    with safe_open(path, framework="pt") as file:
-        return float((file.metadata() or {}).get("val_ap", 0.0))
+    metadata, _ = read_metadata(path)
+    try:
+        return float(metadata.get("val_ap", 0.0))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged; remove it, and go on with --resume.") from error
 
 
 def _tensorboard(out: Path, stack: ExitStack) -> Callable[[str, float, int], None]:

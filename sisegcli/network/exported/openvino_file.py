@@ -98,9 +98,10 @@ def read_openvino(path: Path) -> tuple[tuple[bytes, bytes], Description]:
         raise CheckpointError(f"{path} is larger than any file of 'sisegcli export'; export it again.")
     graph = path.read_bytes()
     try:
-        if b"<!" in graph:
+        text = graph.decode("utf-8")  # in another encoding, a declaration would not be seen here
+        if "<!" in text:
             raise ValueError("declarations")
-        root = ElementTree.fromstring(graph)
+        root = ElementTree.fromstring(text)
         kinds = {layer.get("type") for layer in root.iter("layer")}
         told = root.find(f"rt_info/{KEY}")
         metadata = {} if told is None else json.loads(told.get("value", "{}"))
