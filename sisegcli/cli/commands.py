@@ -29,7 +29,9 @@ COMMANDS: Mapping[str, str] = {
         "Print a list of categories as CSV, which --categories reads back; without LIST, name those that come along."
     ),
     "weights": "List, show or verify weights.",
-    "doctor": "Say what this machine has for sisegcli: device, packages, weights, speed, and what would make it faster.",
+    "doctor": (
+        "Say what this machine has for sisegcli: device, packages, weights, speed, and what would make it faster."
+    ),
 }
 """Commands in the order of the help, with the first paragraph of their docstrings, as the help shows it."""
 
