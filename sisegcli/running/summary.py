@@ -10,7 +10,7 @@ from typing import Any
 
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Problem
-from sisegcli.running.journal import Row
+from sisegcli.running.rows import Row
 
 INTERRUPTED = 130
 """Exit code of a program that ended on Ctrl-C (128 + SIGINT)."""
