@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sisegcli.eyes import Eyes
 from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.prompts import Ask
 from sisegcli.instances import Segmentation
 from sisegcli.network.asking import Asker, Jury
 from sisegcli.network.inference import Predictor
-from sisegcli.segmenter import Eyes, Segmenter
+from sisegcli.segmenter import Segmenter
 from sisegcli.windows import Window
 
 Answer = TypeVar("Answer")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +18,14 @@ from sisegcli.categories import Categories
 from sisegcli.data.images import MAX_PIXELS
 from sisegcli.data.masks import normalise
 from sisegcli.devices import pick_device
+from sisegcli.enlarging import enlarge, in_pixels, shrink
 from sisegcli.errors import CheckpointError, ImageError, OptionError
-from sisegcli.grid import STRIDE, resample
+from sisegcli.eyes import Eyes, open_eyes
 from sisegcli.grouping.group import group
 from sisegcli.grouping.options import Edges, GroupingOptions
-from sisegcli.grouping.outlines import Draw, Look, looks_rough
-from sisegcli.grouping.prompts import Ask, Prompt
+from sisegcli.grouping.outlines import looks_rough
 from sisegcli.grouping.scores import size_score
-from sisegcli.grouping.wholeness import Judge, Shape
-from sisegcli.instances import Decision, Instance, Segmentation, instances_from_labels
+from sisegcli.instances import Instance, Segmentation, instances_from_labels
 from sisegcli.network.asking import Asker, Drawer, Jury
 from sisegcli.network.checkpoint import load_checkpoint
 from sisegcli.network.config import NetworkConfig
@@ -145,11 +144,8 @@ class Segmenter:
         categories: Categories | None,
         **asked: Any,
     ) -> None:
-        self.predictor = Predictor(network, config, device)
+        self._look_with(network, config, device)
         self.magnify = config.magnify
-        self.asker = Asker(network.membership, device) if network.membership is not None else None
-        self.drawer = Drawer(network.edges, device) if network.edges is not None else None
-        self.jury = Jury(network.wholeness, device) if network.wholeness is not None else None
         try:
             self.options = replace(GroupingOptions(**config.grouping), **asked)  # type: ignore[arg-type]
         except TypeError as error:
@@ -161,6 +157,12 @@ class Segmenter:
                 "Without an edge refiner, which these weights lack, edges are refined by the walk; drop --no-refine."
             )
         self.stuff = {category.id for category in (categories or Categories()).values() if not category.isthing}
+
+    def _look_with(self, network: SisegNetwork, config: NetworkConfig, device: torch.device) -> None:
+        self.predictor = Predictor(network, config, device)
+        self.asker = Asker(network.membership, device) if network.membership is not None else None
+        self.drawer = Drawer(network.edges, device) if network.edges is not None else None
+        self.jury = Jury(network.wholeness, device) if network.wholeness is not None else None
 
     def predict(self, image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> list[Instance]:
         """Find the instances of one image.
@@ -205,8 +207,8 @@ class Segmenter:
         """
         sizes = [mask.shape for mask in masks]
         if self.magnify != 1:
-            images = [_enlarge(image, self.magnify, Image.Resampling.BILINEAR) for image in images]
-            masks = [_enlarge(mask, self.magnify, Image.Resampling.NEAREST) for mask in masks]
+            images = [enlarge(image, self.magnify, Image.Resampling.BILINEAR) for image in images]
+            masks = [enlarge(mask, self.magnify, Image.Resampling.NEAREST) for mask in masks]
         things = [thing_map(mask, self.stuff) for mask in masks]
         eyes = [self._eyes(*seen) for seen in zip(images, masks, things, strict=True)]
         # Where the mask's edges are not to be trusted, only what the image alone shows counts.
@@ -228,9 +230,7 @@ class Segmenter:
         place = torch.device("cpu")
         network = fused(copy.deepcopy(self.predictor.network).to(place), place)
         other = copy.copy(self)
-        other.predictor = Predictor(network, self.predictor.config, place)
-        other.asker = Asker(network.membership, place) if network.membership is not None else None
-        other.drawer = Drawer(network.edges, place) if network.edges is not None else None
+        other._look_with(network, self.predictor.config, place)
         return other
 
     def tiling(self) -> Tiling:
@@ -260,27 +260,13 @@ class Segmenter:
         return 1.0 if category in self.stuff else sureness * size_score(area, total, pixels)
 
     def _eyes(self, image: NDArray[np.uint8], mask: NDArray[np.int32], things: NDArray[np.int8]) -> Eyes:
-        """Return functions that let the other networks, where they are there and needed, look at an image."""
-        known = np.where(things > 0, 255, 0).astype(np.uint8)
-        asker, drawer, jury = self.asker, self.drawer, self.jury
-
-        def ask(prompts: Sequence[Prompt]) -> Floats:
-            cores = [(p.core, p.window.scaled(1 / STRIDE).moved(*p.corner)) for p in prompts]
-            return asker.ask(image, known, [p.window for p in prompts], cores)  # type: ignore[union-attr]
-
-        def judge(shapes: Sequence[Shape]) -> Floats:
-            shown = [(s.shape, s.window.scaled(1 / STRIDE).moved(*s.corner)) for s in shapes]
-            return jury.judge(image, known, [s.window for s in shapes], shown)  # type: ignore[union-attr]
-
-        def draw(looks: Sequence[Look]) -> tuple[Floats, Floats]:
-            shapes = [(look.shape, look.window.moved(*look.corner)) for look in looks]
-            return drawer.draw(image, known, [look.window for look in looks], shapes)  # type: ignore[union-attr]
-
+        """Return ways to look at an image again; with the edge refiner only if its mask's outlines are rough."""
+        eyes = open_eyes(image, things, asker=self.asker, jury=self.jury, drawer=self.drawer)
         edges = self.options.edges
-        rough = drawer is not None and (
-            edges == "refine" or (edges == "auto" and looks_rough(mask, draw, stuff=self.stuff))
-        )
-        return Eyes(ask if asker else None, judge if jury else None, draw if rough else None)
+        if eyes.draw is not None and edges != "refine":
+            rough = edges == "auto" and looks_rough(mask, eyes.draw, stuff=self.stuff)
+            return eyes if rough else eyes._replace(draw=None)
+        return eyes
 
     def _segment(
         self,
@@ -303,46 +289,11 @@ class Segmenter:
             stuff=self.stuff,
         )
         labels = found.labels
-        decisions = _in_pixels(found.decisions, labels.shape, size)
+        decisions = in_pixels(found.decisions, labels.shape, size)
         if labels.shape != size:
-            labels, displacement, boundary = _shrink(labels, displacement, boundary, size)
+            labels, displacement, boundary = shrink(labels, displacement, boundary, size)
         instances = instances_from_labels(labels, found.categories, found.scores)
         kept = [i for i in instances if i.area >= self.min_area and i.score >= self.min_score]
         kept.sort(key=lambda i: -i.score)
         gone = sum(i.area for i in instances) - sum(i.area for i in kept)
         return Segmentation(kept, len(instances) - len(kept), gone, displacement, boundary, decisions)
-
-
-class Eyes(NamedTuple):
-    """How grouping looks at an image again: by membership, by wholeness, and by the edge refiner on rough masks."""
-
-    ask: Ask | None
-    judge: Judge | None
-    draw: Draw | None
-
-
-def _enlarge(pixels: NDArray[Any], factor: float, method: Image.Resampling) -> NDArray[Any]:
-    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
-    return np.array(Image.fromarray(pixels).resize((width, height), method))
-
-
-def _in_pixels(decisions: Sequence[Decision], seen: tuple[int, ...], size: tuple[int, int]) -> tuple[Decision, ...]:
-    """Turn the places of decisions from cells of what the network saw into pixels of the image."""
-    down, across = (STRIDE * n / m for n, m in zip(size, seen, strict=True))
-
-    def place(cell: tuple[float, float]) -> tuple[float, float]:
-        return (cell[0] + 0.5) * down, (cell[1] + 0.5) * across
-
-    return tuple(replace(d, first=place(d.first), second=place(d.second)) for d in decisions)
-
-
-def _shrink(
-    labels: NDArray[np.int32], displacement: Floats, boundary: Floats, size: tuple[int, int]
-) -> tuple[NDArray[np.int32], Floats, Floats]:
-    """Bring labels and fields of an enlarged image back to the image's own size and grid."""
-    rows, columns = (((np.arange(n) + 0.5) * m / n).astype(np.intp) for n, m in zip(size, labels.shape, strict=True))
-    ratio = (labels.shape[0] / size[0], labels.shape[1] / size[1])
-    cells = (-(-size[0] // STRIDE), -(-size[1] // STRIDE))
-    field = resample(displacement, cells, ratio)
-    field /= np.asarray(ratio, np.float32)
-    return labels[np.ix_(rows, columns)], field, resample(boundary, cells, ratio)

@@ -3,10 +3,12 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from sisegcli import __version__
 from sisegcli.cli import app
+from sisegcli.cli.commands import COMMANDS as SENTENCES
 
 HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors", "tifffile", "rich.console")
 COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", "formats", "categories", "weights", "doctor")
@@ -29,6 +31,18 @@ def test_help_works_everywhere(command, name):
     result = invoke(*command, name)
     assert result.exit_code == 0
     assert " ".join(["Usage: sisegcli", *command]) in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_says_of_a_command_what_its_docstring_says(command):
+    assert list(SENTENCES) == list(COMMANDS)
+    assert typer.main.get_command(app).commands[command].get_short_help_str(limit=10_000) == SENTENCES[command]
+
+
+def test_what_is_no_command_is_refused_with_the_nearest_one():
+    result = invoke("convrt", "--help")
+    assert result.exit_code == 2
+    assert "No such command 'convrt'. Did you mean 'convert'?" in result.output
 
 
 def test_no_arguments_show_the_help():

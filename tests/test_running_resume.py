@@ -24,8 +24,9 @@ from sisegcli.methods import ComponentsMethod
 from sisegcli.report.outputs import read_outputs
 from sisegcli.running.anywhere import convert_anywhere
 from sisegcli.running.convert import convert
-from sisegcli.running.journal import DONE, FAILED, Journal, Row
+from sisegcli.running.journal import Journal
 from sisegcli.running.options import ConvertOptions
+from sisegcli.running.rows import DONE, FAILED, Row
 from sisegcli.running.shards import Shard
 from sisegcli.running.timings import read_seconds
 

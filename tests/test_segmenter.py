@@ -21,6 +21,7 @@ from sisegcli import segmenter as module
 from sisegcli import shipped
 from sisegcli.categories import BACKGROUND, IGNORE, Categories, Category
 from sisegcli.data.masks import normalise
+from sisegcli.enlarging import enlarge, shrink
 from sisegcli.errors import CheckpointError, ImageError, OptionError
 from sisegcli.evaluation import GroundTruth, TruthImage, evaluate
 from sisegcli.grouping import group as grouping
@@ -625,10 +626,10 @@ def test_what_is_asked_and_removed_of_an_enlarged_image(scenes):
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(1, 4), st.integers(0, 2**32 - 1))
 def test_labels_come_back_as_they_went(height, width, factor, seed):
     labels = np.random.default_rng(seed).integers(-2, 9, (height, width)).astype(np.int32)
-    large = module._enlarge(labels, factor, Image.Resampling.NEAREST)
+    large = enlarge(labels, factor, Image.Resampling.NEAREST)
     assert large.shape == tuple(max(1, round(side * factor)) for side in labels.shape)
     cells = tuple(-(-side // 4) for side in large.shape)
-    back, field, boundary = module._shrink(
+    back, field, boundary = shrink(
         large, np.zeros((*cells, 2), np.float32), np.full(cells, 0.25, np.float32), labels.shape
     )
     np.testing.assert_array_equal(back, labels)
@@ -642,7 +643,7 @@ def test_votes_of_an_enlarged_image_land_where_they_did(ratio):
     own, aim = np.array([5, 7]), np.array([1.25, 3.5])
     cells = np.indices(own * ratio).transpose(1, 2, 0) + 0.5
     votes = (aim * ratio - cells).astype(np.float32)
-    _, field, _ = module._shrink(
+    _, field, _ = shrink(
         np.zeros(4 * own * ratio, np.int32), votes, np.zeros(votes.shape[:2], np.float32), tuple(4 * own)
     )
     np.testing.assert_allclose(

@@ -9,26 +9,23 @@ from typing import Annotated, Any
 import typer
 
 from sisegcli import __version__
-from sisegcli.cli.categories import categories
-from sisegcli.cli.convert import convert
-from sisegcli.cli.doctor import doctor
-from sisegcli.cli.evaluate import evaluate
-from sisegcli.cli.export import export
-from sisegcli.cli.formats import formats
-from sisegcli.cli.help import Command, Group
-from sisegcli.cli.merge import merge
-from sisegcli.cli.preview import preview
-from sisegcli.cli.report import report
-from sisegcli.cli.settings import CONFIG, FILE, Configurable
-from sisegcli.cli.train import train
-from sisegcli.cli.weights import weights
+from sisegcli.cli.commands import COMMANDS, HELP_NAMES, Commands
+from sisegcli.cli.help import Group
+from sisegcli.cli.settings import CONFIG, FILE
 from sisegcli.errors import INTERRUPTED, SisegError
-
-HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
 class _Program(Group):
     """Turns every error that a user can cause into one sentence and an exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": Commands()})
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def words_of(self, name: str) -> str:
+        return COMMANDS[name]
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -39,10 +36,6 @@ class _Program(Group):
         except KeyboardInterrupt as error:
             typer.echo("Interrupted; nothing unfinished was left behind.", err=True)
             raise typer.Exit(INTERRUPTED) from error
-
-
-class _Command(Configurable, Command):
-    """A command whose options may also come from the environment and from a file."""
 
 
 app = typer.Typer(
@@ -80,10 +73,6 @@ def _options(
     ] = None,
 ) -> None:
     pass  # the commands look for what config says; see sisegcli.cli.settings
-
-
-for _command in (convert, merge, train, evaluate, report, preview, formats, categories, weights, export, doctor):
-    app.command(cls=_Command, context_settings=HELP_NAMES)(_command)
 
 
 def main() -> None:

@@ -50,6 +50,10 @@ class Command(Sections, TyperCommand):
 class Group(Sections, TyperGroup):
     """A command with commands, whose help has sections."""
 
+    def words_of(self, name: str) -> str:
+        """Return what help says of a command."""
+        return self.commands[name].get_short_help_str(limit=10_000)
+
 
 def help_sections(command: Any, ctx: Any) -> dict[str, list[tuple[str, str]]]:
     """Return what the help of a command lists: section by section, names and words."""
@@ -67,8 +71,8 @@ def _rows(command: Any, ctx: Any) -> Iterable[tuple[str, str, str]]:
             if record is not None and (heading == "Options") is unnamed:
                 name, words = record
                 yield heading, name.removesuffix(" <bool>"), words
-    for name in command.list_commands(ctx) if isinstance(command, TyperGroup) else ():
-        yield "Commands", name, command.commands[name].get_short_help_str(limit=10_000)
+    for name in command.list_commands(ctx) if isinstance(command, Group) else ():
+        yield "Commands", name, command.words_of(name)
 
 
 def sections(rows: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[str, str]]]:

@@ -31,10 +31,16 @@ class Predictor:
         How it was trained.
     device : torch.device
         Where it is.
+    batch_size : int, optional
+        Images that go through the network together, at most. By default 4 on processors, whose caches and memory like
+        small batches, and as many as there are elsewhere.
     """
 
-    def __init__(self, network: SisegNetwork, config: NetworkConfig, device: torch.device) -> None:
+    def __init__(
+        self, network: SisegNetwork, config: NetworkConfig, device: torch.device, *, batch_size: int | None = None
+    ) -> None:
         self.network, self.config, self.device = network, config, device
+        self.batch_size = batch_size or (4 if device.type == "cpu" else None)
         self.half = infers_in_bfloat16(network, device)
 
     @stage("forward")
@@ -59,7 +65,7 @@ class Predictor:
         for number, (picture, _) in enumerate(prepared):
             buckets.setdefault(tuple(picture.shape), []).append(number)
         found: dict[int, tuple[Floats, Floats]] = {}
-        for numbers in buckets.values():
+        for numbers in (part for bucket in buckets.values() for part in _parts(bucket, self.batch_size)):
             pictures = torch.cat([prepared[n][0] for n in numbers]).to(self.device, non_blocking=True)
             guides = torch.cat([prepared[n][1] for n in numbers]).to(self.device, non_blocking=True)
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
@@ -100,6 +106,16 @@ class Predictor:
         field = resample(field, shape, ratio)
         field /= np.asarray(ratio, np.float32)
         return field, resample(edges, shape, ratio)
+
+
+def _parts(numbers: list[int], size: int | None) -> list[list[int]]:
+    """Cut a list into parts of a size; into one without a size.
+
+    >>> _parts([0, 1, 4, 6, 7], 2), _parts([0, 1, 4], None)
+    ([[0, 1], [4, 6], [7]], [[0, 1, 4]])
+    """
+    size = size or len(numbers)
+    return [numbers[first : first + size] for first in range(0, len(numbers), size)]
 
 
 def thing_map(mask: NDArray[np.int32], stuff: set[int]) -> NDArray[np.int8]:

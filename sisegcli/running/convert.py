@@ -21,6 +21,7 @@ from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.journal import Journal
 from sisegcli.running.lanes import map_in_lanes
 from sisegcli.running.listener import Listener
+from sisegcli.running.memory import Holes
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs, check_apart
 from sisegcli.running.reading import LargeSample, Sample, map_ahead, read_sample
@@ -113,6 +114,7 @@ def convert(
         listener.resumed(summary.resumed)
         stack.callback(lambda: journal.close(remove=outputs.untouched))
         settler = Settler(outputs, journal, summary, categories, ahead=2 * options.workers)
+        holes = Holes()
         stopped: SisegError | None = None
         try:
             interrupts = Interrupts(listener.stopping)
@@ -130,6 +132,7 @@ def convert(
                 for finished in results:
                     settler.settle(finished, told)
                     listener.advanced(len(finished.numbers))
+                    holes.give_back()
                 settler.finish()
             summary.interrupted = interrupts.noted
             if summary.converted:

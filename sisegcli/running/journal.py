@@ -15,7 +15,6 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from sisegcli.errors import OutputError, StorageError
 from sisegcli.formats.files import output_errors
 from sisegcli.running.database import DamagedError, Database, text, untext
 from sisegcli.running.packing import pack, unpack
+from sisegcli.running.rows import DONE, FAILED, Row
 
 FOLDER = ".sisegcli"
 """Where a run keeps what is no output, in the output folder."""
@@ -35,8 +35,6 @@ COMMIT_SECONDS = 0.1
 
 SYNC_SECONDS = 5.0
 """Time between two synchronisations with the disk: what a loss of power costs, at most."""
-
-DONE, FAILED = "done", "failed"
 
 _TABLES = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -56,41 +54,6 @@ _RESULT = """
 INSERT OR REPLACE INTO results
 VALUES (?1, ?2, ?3, coalesce((SELECT attempts FROM results WHERE number = ?1), 0) + 1, ?4, ?5, ?6, ?7, ?8)
 """
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one image.
-
-    Attributes
-    ----------
-    number : int
-        Its place in the run's list, from 0.
-    state : str
-        ``done`` or ``failed``.
-    reason : str, optional
-        A sentence: why it failed; or sentences, a line each: what is missing although it is done.
-    seconds : float
-        What the method took; a batch's time is shared by its images.
-    bytes : int
-        Size of its own files, together.
-    instances : mapping
-        Number of instances by category id.
-    removed, removed_pixels : int
-        Instances, and pixels of them, that a minimal area or score took away.
-    entries : mapping
-        Entries in files of the whole run, by format.
-    """
-
-    number: int
-    state: str
-    reason: str | None = None
-    seconds: float = 0.0
-    bytes: int = 0
-    instances: Mapping[int, int] = field(default_factory=dict)
-    removed: int = 0
-    removed_pixels: int = 0
-    entries: Mapping[str, str] = field(default_factory=dict)
 
 
 class Journal:
@@ -241,10 +204,7 @@ class Journal:
             self.commit()
 
     def _insert(self, row: Row) -> None:
-        counts = json.dumps({str(key): count for key, count in row.instances.items()}) if row.instances else None
-        reason = text(row.reason) if row.reason else None
-        columns = (row.number, row.state, reason, round(row.seconds, 4), row.bytes, counts)
-        self._file.execute(_RESULT, *columns, row.removed, row.removed_pixels)
+        self._file.execute(_RESULT, *row.kept())
         for name, entry in row.entries.items() if self._keeps else ():
             self._file.execute(f'INSERT OR REPLACE INTO "entries_{name}" VALUES (?, ?)', row.number, pack(entry))
 
@@ -273,9 +233,7 @@ class Journal:
         """Yield the images that are done, in order, without their entries."""
         columns = "number, state, reason, seconds, bytes, instances, removed, removed_pixels"
         for row in self._file.rows(f"SELECT {columns} FROM results WHERE state = 'done' ORDER BY number"):
-            number, state, reason, seconds, size, instances, *removed = row
-            counts = {int(key): count for key, count in json.loads(instances or "{}").items()}
-            yield Row(number, state, reason and untext(reason), seconds, size, counts, *removed)
+            yield Row.of(*row)
 
     def failed(self) -> list[tuple[int, str]]:
         """Return the numbers of the images that failed, in order, with the reason."""

@@ -11,9 +11,10 @@ from sisegcli.data.layouts import Layout, Pair, Problem
 from sisegcli.errors import OutputError, SisegError
 from sisegcli.formats.files import SUFFIX, remove_unfinished
 from sisegcli.running.fingerprint import check_same, fingerprint, match_stems
-from sisegcli.running.journal import FAILED, Journal, Row
+from sisegcli.running.journal import Journal
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.outputs import Outputs
+from sisegcli.running.rows import FAILED, Row
 from sisegcli.running.summary import Summary
 
 

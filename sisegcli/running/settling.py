@@ -10,9 +10,10 @@ from sisegcli.categories import Categories
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import SisegError, StorageError
 from sisegcli.instances import Segmentation
-from sisegcli.running.journal import DONE, FAILED, Journal, Row
+from sisegcli.running.journal import Journal
 from sisegcli.running.outputs import Outputs, Written
 from sisegcli.running.reading import LargeSample, Sample
+from sisegcli.running.rows import DONE, FAILED, Row
 from sisegcli.running.summary import Summary
 
 Done = tuple[Sample | LargeSample, Segmentation] | Problem

@@ -11,7 +11,7 @@ from typing import Any
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import INTERRUPTED
-from sisegcli.running.journal import Row
+from sisegcli.running.rows import Row
 
 
 @dataclass

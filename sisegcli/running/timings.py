@@ -7,7 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from sisegcli.running.database import untext
-from sisegcli.running.journal import DONE, FOLDER, SCHEMA
+from sisegcli.running.journal import FOLDER, SCHEMA
+from sisegcli.running.rows import DONE
 
 
 def read_seconds(out: Path) -> dict[str, float]:
