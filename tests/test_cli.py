@@ -11,9 +11,9 @@ from sisegcli.cli import app
 from sisegcli.cli.commands import COMMANDS as SENTENCES
 
 HEAVY = ("torch", "scipy", "pycocotools", "PIL", "numpy", "skimage", "cc3d", "safetensors", "tifffile", "rich.console")
-COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", "formats", "categories", "weights", "doctor")
-LISTS = ("formats", "categories", "weights", "doctor")
+LISTS = ("formats", "categories", "weights", "export", "doctor")
 """Commands with so few options that these need no sections."""
+COMMANDS = ("convert", "merge", "train", "evaluate", "report", "preview", *LISTS)
 
 
 def invoke(*arguments):

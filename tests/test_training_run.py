@@ -1,3 +1,4 @@
+import itertools
 import json
 import multiprocessing
 import re
@@ -12,7 +13,7 @@ import pytest
 import torch
 from draw_scenes import draw_scenes, write_voc
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small_sets import write_folders
 
 from sisegcli.data.masks import MaskReader
@@ -24,6 +25,7 @@ from sisegcli.network.checkpoint import NetworkConfig, build_network, load_check
 from sisegcli.network.efficientnet_lite import EfficientNetLite
 from sisegcli.segmenter import Segmenter
 from sisegcli.training import loop, objects, run, starting, validation
+from sisegcli.training import state as state_module
 from sisegcli.training.freezing import train_mode
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.loop import Trainer
@@ -772,20 +774,20 @@ def test_a_run_that_is_killed_goes_on_from_its_last_state(options, monkeypatch, 
             if moment == "between steps" and step == 4:
                 raise KilledError
 
-    def half(state, path):
-        if state["step"] == 4 and moment == "while the state is written":
+    def half(tensors, path, metadata):
+        if next(saved) == 4 and moment == "while the state is written":
             Path(path).write_bytes(b"half of it")
             raise KilledError
-        return torch_save(state, path)
+        return save_file(tensors, path, metadata)
 
     def late(path, *given, **named):
         if "before" in moment and (parts.out / "weights.safetensors").exists() and path.parent == parts.out:
             raise KilledError
         return save_checkpoint(path, *given, **named)
 
-    torch_save = torch.save
+    saved = itertools.count(2, 2)
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", half)
+        patched.setattr(state_module, "save_file", half)
         patched.setattr(loop, "save_checkpoint", late)
         with pytest.raises(KilledError):
             train(parts, Killing())

@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "Make one HTML page to look through what a conversion found.",
     "preview": "Show the instances of one image: in the terminal, or as a PNG.",
     "formats": (
-        "List the formats that convert writes, and the layouts of folders that it reads, with a sentence each."
+        "List the formats that convert writes, the layouts that it reads, and the ground truth that evaluate reads."
     ),
     "categories": (
         "Print a list of categories as CSV, which --categories reads back; without LIST, name those that come along."
