@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -132,3 +133,18 @@ def test_help_and_usage_errors_import_nothing_heavy(arguments):
 def test_the_package_runs_as_a_module():
     done = subprocess.run([sys.executable, "-m", "sisegcli", "--version"], check=True, capture_output=True, text=True)
     assert done.stdout == f"sisegcli {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("sisegcli con", ["convert"]),
+        ("sisegcli convert --me", ["--method"]),
+        ("sisegcli convert --method ", ["siseg", "components", "watershed"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(words, found):
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_SISEGCLI_COMPLETE": "complete_bash"}
+    command = [sys.executable, "-c", "from sisegcli.cli import main; main()"]
+    result = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,5 +77,9 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit; complete it, where a shell asks for that."""
+    if "_SISEGCLI_COMPLETE" in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     sys.exit(app(prog_name="sisegcli"))
