@@ -12,6 +12,7 @@ from typing import Any
 
 import candidates
 import ceiling
+import corrections
 import measuring
 import mirrors
 import networks
@@ -352,6 +353,37 @@ def test_what_keeps_nuclei_from_being_learned(
     assert nuclei.main([str(data), str(tmp_path / "out")]) == LayoutError.exit_code
     out, err = capsys.readouterr()
     assert "There is nothing here." in err and "quality.py" not in out
+
+
+def test_a_round_of_corrections(
+    data: Path, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TrainOptions] = []
+
+    def train(options: TrainOptions, listener: object) -> TrainSummary:
+        asked.append(options)
+        made = options.out / "weights.safetensors"
+        made.parent.mkdir(parents=True)
+        made.write_bytes(Path(weights).read_bytes())
+        return TrainSummary(made, 1, 1.0, {}, None, False, [])
+
+    monkeypatch.setattr(run, "train", train)
+    monkeypatch.setattr(corrections, "most_doubtful", lambda table, count: [f"{table.exists()}", "c"][-count:])
+    out = tmp_path / "out"
+    given = [str(data), str(out), "--weights", weights, "--count", "1", "--epochs", "6"]
+    assert corrections.main(given) == 0
+    figures = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
+    assert [path.name for path in (out / "corrected/instances").iterdir()] == ["c.png"]
+    # One of three images is corrected: a share of a quarter of the samples without coming twice.
+    assert [(o.epochs, o.corrections) for o in asked] == [(6.0, None), (6.0, out / "corrected")]
+    assert figures["corrected"] == ["c"]
+    assert figures["before"] == figures["more training"] == figures["corrections"]
+
+
+def test_the_most_doubtful_images_come_first(tmp_path: Path) -> None:
+    table = tmp_path / "doubtful.csv"
+    table.write_text("stem,decision,doubt\na,split,0.9\nb,merge,0.6\nb,split,0.6\nc,split,0.5\n")
+    assert corrections.most_doubtful(table, 2) == ["b", "a"]
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------
