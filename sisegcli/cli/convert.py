@@ -75,6 +75,9 @@ def convert(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Draw pictures of the instances, too.", rich_help_panel=OUTPUT)
     ] = False,
+    no_legend: Annotated[
+        bool, typer.Option("--no-legend", help="Leave the list of categories out of pictures.", rich_help_panel=OUTPUT)
+    ] = False,
     overwrite: shared.Overwrite = False,
     resume: Annotated[
         bool,
@@ -85,6 +88,8 @@ def convert(
         ),
     ] = False,
     as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -196,6 +201,7 @@ def convert(
         to=tuple(to or ["coco"]),
         polygons=polygons,
         overlay=overlay,
+        legend=not no_legend,
         overwrite=overwrite,
         resume=resume,
         timeout=timeout,
@@ -216,7 +222,7 @@ def convert(
         **({} if workers is None else {"workers": workers}),
     )
     keep_freed_memory()
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     with ConvertProgress(console) as progress:
         summary = run(chosen, progress)
     console.show(summary)

@@ -61,6 +61,16 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs th
 Json = Annotated[
     bool, typer.Option("--json", help="Print a summary as JSON, and nothing else.", rich_help_panel=OUTPUT)
 ]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Tell more, on stderr: with what, and of each image.", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No words but of problems; figures and JSON still come.", rich_help_panel=OUTPUT
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=RUNNING)]
 
 

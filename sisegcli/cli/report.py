@@ -69,6 +69,8 @@ def report(
     ] = Embed.auto,
     overwrite: shared.Overwrite = False,
     as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
     layers: Annotated[
         bool,
         typer.Option(
@@ -111,7 +113,7 @@ def report(
         out=out,
         overwrite=overwrite,
     )
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     with ConvertProgress(console, "Reporting") as progress:
         summary = write_report(chosen, progress)
     console.show_report(summary)

@@ -79,6 +79,8 @@ def train(
         bool, typer.Option("--tensorboard", help="Also log for TensorBoard.", rich_help_panel=OUTPUT)
     ] = False,
     as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
     recipe: Annotated[
         RecipeName,
         typer.Option(
@@ -177,7 +179,7 @@ def train(
     if not Processes.started().first:
         run(chosen)  # the first process does the talking
         return
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     with TrainProgress(console) as progress:
         summary = run(chosen, progress)
     show_training(console, summary)

@@ -253,6 +253,8 @@ class _Writer:
         seen.content.update(fields.content)
         self._layers |= set(fields.content)
         seconds = output.seconds if output.seconds is not None else fields.seconds
+        took = "" if seconds is None else f", {seconds:.2f} s"
+        self.listener.detailed(f"{seen.stem}: instances: {len(output.instances):,}{took}")
         if seen.labels is not None and self._fields is not None:
             self.doubtful += by_evidence(seen.stem, fields.decisions, output.instances, seen.labels)
         elif seen.labels is not None and self._table.doubted:

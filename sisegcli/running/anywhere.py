@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +62,12 @@ def convert_anywhere(options: ConvertOptions, listener: Listener | None = None) 
 
 
 def merge_anywhere(
-    folders: Sequence[Path], out: Path, *, partial: bool = False, overwrite: bool = False
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    partial: bool = False,
+    overwrite: bool = False,
+    detailed: Callable[[str], None] = lambda sentence: None,
 ) -> MergeSummary:
     """Join the outputs of several runs; see `merge`. Folders may be URLs; they are fetched whole.
 
@@ -73,7 +78,7 @@ def merge_anywhere(
     """
     folders, out = [local_path(folder) for folder in folders], local_path(out)
     if not any(url_of(path) for path in (*folders, out)):
-        return merge(folders, out, partial=partial, overwrite=overwrite)
+        return merge(folders, out, partial=partial, overwrite=overwrite, detailed=detailed)
     with _mirror() as mirror:
         places = []
         target = url_of(out)
@@ -85,7 +90,11 @@ def merge_anywhere(
                 mirror.fetch(url)
             places.append(folder if url is None else mirror.place(url))
         there = out if target is None else mirror.place(target)
-        summary = merge(places, there, partial=partial, overwrite=overwrite)
+
+        def told(sentence: str) -> None:
+            detailed(mirror.told(sentence))
+
+        summary = merge(places, there, partial=partial, overwrite=overwrite, detailed=told)
         if target is not None:
             _upload(mirror, there, summary.outputs)
         outputs = [Path(mirror.told(str(path))) for path in summary.outputs]
@@ -98,6 +107,7 @@ class _Telling(Listener):
     def __init__(self, listener: Listener, mirror: Mirror) -> None:
         self._listener, self._mirror = listener, mirror
         self.advanced = listener.advanced  # type: ignore[method-assign]
+        self.tiled = listener.tiled  # type: ignore[method-assign]
         self.resumed = listener.resumed  # type: ignore[method-assign]
         self.stopping = listener.stopping  # type: ignore[method-assign]
 
@@ -107,6 +117,9 @@ class _Telling(Listener):
 
     def noticed(self, sentence: str) -> None:
         self._listener.noticed(self._mirror.told(sentence))
+
+    def detailed(self, sentence: str) -> None:
+        self._listener.detailed(self._mirror.told(sentence))
 
 
 @contextmanager
