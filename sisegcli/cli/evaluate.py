@@ -26,8 +26,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="PRED",
-            help="instances.json, panoptic.json with its PNGs, a file of COCO results, or a folder of indexed PNGs "
-            "(SegmentationObject and SegmentationClass, scores in instances.csv).",
+            help="What convert wrote: its output folder, or one of the formats in it (all but cvat and voc-boxes); or "
+            "such files of other programs, and COCO results.",
             show_default=False,
         ),
     ],
