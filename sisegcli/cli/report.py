@@ -23,7 +23,8 @@ class Embed(str, Enum):
 
 def report(
     found: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Output folder of sisegcli convert, or its instances.json.")
+        Path,
+        typer.Argument(metavar="OUT", help="Output folder of sisegcli convert, or its instances.json; may be a URL."),
     ],
     root: Annotated[
         Path | None,
@@ -91,7 +92,7 @@ def report(
     images come first. What can't be read is listed at the end (exit code 1).
     """
     from sisegcli.cli.console import Console, ConvertProgress
-    from sisegcli.report import ReportOptions, write_report
+    from sisegcli.report import ReportOptions, report_anywhere
 
     chosen = ReportOptions(
         found=found,
@@ -115,6 +116,6 @@ def report(
     )
     console = Console(as_json, verbose=verbose, quiet=quiet)
     with ConvertProgress(console, "Reporting") as progress:
-        summary = write_report(chosen, progress)
+        summary = report_anywhere(chosen, progress)
     console.show_report(summary)
     raise typer.Exit(summary.exit_code)
