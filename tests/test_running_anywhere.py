@@ -89,9 +89,9 @@ def test_lists_that_layouts_are_told_by_are_fetched(tmp_path, bucket, staged):
     labels = [{"name": f"x--{name}", "readable": name, "instances": True} for name in ("bird", *"bcdefgh", "cat")]
     (tmp_path / "vistas/config.json").write_text(json.dumps({"labels": labels}))
     put(tmp_path, bucket)
-    assert run(f"{bucket}/hf", tmp_path / "one").layout.startswith("Hugging Face image folder: 1 pairs from memory://")
+    assert run(f"{bucket}/hf", tmp_path / "one").layout.startswith("Hugging Face image folder: 1 pair from memory://")
     found = run(f"{bucket}/vistas", tmp_path / "two")
-    assert found.layout.startswith("Mapillary Vistas: 1 pairs from training in memory://")
+    assert found.layout.startswith("Mapillary Vistas: 1 pair from training in memory://")
     assert dict(found.instances) == {"bird": 1, "cat": 1}
 
 

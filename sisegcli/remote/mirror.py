@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sisegcli.data.layouts.finding import READ
+from sisegcli.data.layouts.category_files import READ
 from sisegcli.errors import InputError, OptionError, OutputError, SisegError
 from sisegcli.remote.urls import READ_ONLY, WHOLE_OBJECTS, Url, file_system
 

@@ -112,13 +112,16 @@ class Telling(Listener):
         self.stopping = listener.stopping  # type: ignore[method-assign]
 
     def found(self, layout: Layout, out: Path) -> None:
+        """Pass on how the input was understood."""
         told = replace(layout, description=self._mirror.told(layout.description))
         self._listener.found(told, Path(self._mirror.told(str(out))))
 
     def noticed(self, sentence: str) -> None:
+        """Pass a sentence on."""
         self._listener.noticed(self._mirror.told(sentence))
 
     def detailed(self, sentence: str) -> None:
+        """Pass a detail on."""
         self._listener.detailed(self._mirror.told(sentence))
 
 
