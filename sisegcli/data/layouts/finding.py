@@ -108,7 +108,8 @@ def find_pairs(
 
     match, problems = _pair(image_folder, mask_folder, names, deep=image_folder != base)
     if name == "voc" and names is None:
-        more = f"; {len(match.images_alone)} more images have no mask" if match.images_alone else ""
+        alone = len(match.images_alone)
+        more = f"; {alone} more image{' has' if alone == 1 else 's have'} no mask" if alone else ""
     else:
         problems += [_no_mask(path) for path in match.images_alone]
         more = ""

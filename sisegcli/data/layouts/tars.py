@@ -88,7 +88,7 @@ def pair_archives(archives: Sequence[Path]) -> Layout:
     count = f"{len(archives)} archive{'s' * (len(archives) > 1)}"
     return Layout(
         "webdataset",
-        f"WebDataset: {counted(pairs)} in {count}, such as {one.image} with {one.mask.name}.",
+        f"WebDataset: {counted(list(pairs.values()))} in {count}, such as {one.image} with {one.mask.name}.",
         [pairs[stem] for stem in sorted(pairs)],
         sorted(problems),
         find_categories([archives[0].parent]),
