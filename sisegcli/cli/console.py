@@ -101,6 +101,8 @@ class Console:
             return
         if summary.instances and not self.quiet:
             self.out.print(_categories(summary))
+        if self.quiet and summary.interrupted:
+            self.warn(_facts(summary)[0])
         for line in _facts(summary):
             self.tell(line)
         for line in _stages(summary):  # were asked for by name

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value, tile_size
+from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_options, tile_size
 from sisegcli.formats import FORMATS
 
 
@@ -193,10 +193,6 @@ def convert(
         split=split,
         images=images,
         masks=masks,
-        background=mask_value("--background", background),
-        ignore=mask_value("--ignore", ignore),
-        categories=categories,
-        colours=colours,
         out=out,
         to=tuple(to or ["coco"]),
         polygons=polygons,
@@ -219,6 +215,7 @@ def convert(
         shard=None if shard is None else Shard.parse(shard),
         engine=engine.value,
         ray_address=ray_address,
+        **mask_options(background, ignore, categories, colours),
         **({} if workers is None else {"workers": workers}),
     )
     keep_freed_memory()

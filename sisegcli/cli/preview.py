@@ -11,7 +11,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.convert import Edges, MethodName
-from sisegcli.cli.options import METHOD, OUTPUT, mask_value
+from sisegcli.cli.options import METHOD, OUTPUT, mask_options
 
 
 class Show(str, Enum):
@@ -104,10 +104,6 @@ def preview(
         PreviewOptions(
             image,
             mask,
-            background=mask_value("--background", background),
-            ignore=mask_value("--ignore", ignore),
-            colours=colours,
-            categories=categories,
             method=method.value,
             weights=weights,
             edges=edges.value,
@@ -116,6 +112,7 @@ def preview(
             scale=scale,
             legend=legend,
             field=displacement,
+            **mask_options(background, ignore, categories, colours),
         )
     )
     console = Console(verbose=verbose, quiet=quiet)

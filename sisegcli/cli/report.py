@@ -10,7 +10,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.convert import Edges
-from sisegcli.cli.options import INPUT, METHOD, OUTPUT, mask_value
+from sisegcli.cli.options import INPUT, METHOD, OUTPUT, mask_options
 
 
 class Embed(str, Enum):
@@ -100,10 +100,6 @@ def report(
         images=images,
         masks=masks,
         split=split,
-        background=mask_value("--background", background),
-        ignore=mask_value("--ignore", ignore),
-        categories=categories,
-        colours=colours,
         truth=truth,
         truth_split=truth_split,
         layers=layers,
@@ -113,6 +109,7 @@ def report(
         embed=embed.value,
         out=out,
         overwrite=overwrite,
+        **mask_options(background, ignore, categories, colours),
     )
     console = Console(as_json, verbose=verbose, quiet=quiet)
     with ConvertProgress(console, "Reporting") as progress:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import INPUT, METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.cli.options import INPUT, METHOD, OUTPUT, RUNNING, mask_options
 from sisegcli.errors import INTERRUPTED
 
 TRAINING = "Training"
@@ -167,14 +167,11 @@ def train(
         images=images,
         masks=masks,
         split=split,
-        background=mask_value("--background", background),
-        ignore=mask_value("--ignore", ignore),
-        categories=categories,
-        colours=colours,
         corrections=corrections,
         tensorboard=tensorboard,
         overwrite=overwrite,
         save_every=save_every,
+        **mask_options(background, ignore, categories, colours),
     )
     if not Processes.started().first:
         run(chosen)  # the first process does the talking

@@ -100,7 +100,8 @@ def show_training(console: Console, summary: TrainSummary) -> None:
         console.warn(f"{count(len(summary.problems), 'problem')}; --verbose or --json lists them all.")
     minutes = summary.seconds / 60
     if summary.interrupted:
-        console.tell(f"Interrupted after {count(summary.steps, 'step')}; --resume goes on from there.")
+        sentence = f"Interrupted after {count(summary.steps, 'step')}; --resume goes on from there."
+        (console.warn if console.quiet else console.tell)(sentence)
     else:
         console.tell(f"{count(summary.steps, 'step')} in {minutes:.1f} minutes.")
     if summary.best_ap is not None:

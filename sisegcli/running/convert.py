@@ -136,7 +136,7 @@ def convert(
             with interrupts:
                 for finished in results:
                     for row in settler.settle(finished, told):
-                        listener.detailed(describe_image(layout.pairs[row.number].stem, row))
+                        listener.detailed(describe_image(work.pairs[row.number].stem, row))
                     listener.advanced(len(finished.numbers))
                     holes.give_back()
                 settler.finish()
