@@ -21,7 +21,7 @@ from scene_objects import Array, Surface, mix, noise
 from scipy import ndimage
 
 from sisegcli import Instance, Segmenter
-from sisegcli.formats.overlay import PALETTE
+from sisegcli.formats.palette import PALETTE
 
 SIZE = (222, 296)  # height and width of a panel
 GAP = 5  # pixels between panels

@@ -20,7 +20,8 @@ from scipy import ndimage
 from sisegcli import Segmenter, load_categories
 from sisegcli.data.masks import normalise
 from sisegcli.formats.colour_wheel import flow_colours
-from sisegcli.formats.overlay import choose_colours, draw_overlay
+from sisegcli.formats.overlay import draw_overlay
+from sisegcli.formats.palette import choose_colours
 from sisegcli.grid import STRIDE, sample_cells
 from sisegcli.grouping.basins import cut_at_ridges
 from sisegcli.grouping.components import label_components

@@ -20,6 +20,9 @@ Bool = NDArray[np.bool_]
 Labels = NDArray[np.int32]
 Floats = NDArray[np.float32]
 
+DOUBTFUL = 0.5
+"""The least doubt of what a person should look at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -115,6 +118,11 @@ class Decision:
     doubt: float
     first: tuple[float, float]
     second: tuple[float, float]
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it was close enough to be looked at by a person."""
+        return self.doubt >= DOUBTFUL
 
 
 @dataclass(frozen=True, slots=True)

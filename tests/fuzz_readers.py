@@ -33,7 +33,7 @@ from sisegcli.data.layouts.voc import read_split
 from sisegcli.data.masks import MaskReader
 from sisegcli.data.rasters import open_image, open_mask
 from sisegcli.errors import CheckpointError, SisegError
-from sisegcli.evaluation import load_predictions, load_truth
+from sisegcli.evaluation import GroundTruth, TruthImage, load_predictions, load_truth
 from sisegcli.evaluation.label_truth import read_ids
 from sisegcli.formats.coco_panoptic import segment_colours
 from sisegcli.formats.voc import read_voc_instances
@@ -213,6 +213,21 @@ def _join(path: Path) -> None:
     joiner(known.get(path.name, path.name))([path], path.with_name("joined"))
 
 
+def _predicted(name: str, place: str, *beside: str) -> Reader:
+    """Return the reader of predictions in one of our formats, whose other files are whole."""
+    truth = GroundTruth({"a": TruthImage((IDS.shape[0], IDS.shape[1]), [])})
+
+    def read(path: Path) -> None:
+        files = {place: path.read_bytes(), **{one: outputs()[f"o1/{one}"] for one in beside}}
+        for one, content in files.items():
+            target = path.parent / "out" / one
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        load_predictions(path.parent / "out", truth)
+
+    return Reader(name, (outputs()[f"o1/{place}"],), read)
+
+
 def _toml(path: Path) -> None:
     import typer.main
 
@@ -270,6 +285,15 @@ READERS = (
     Reader("coco_results.csv", (outputs()["o1/coco_results.csv"],), _join),
     Reader("default.json", (outputs()["o1/datumaro/annotations/default.json"],), _join),
     Reader("instances.tar", (outputs()["o1/instances.tar"],), _join),
+    _predicted("found.csv", "labels.csv", "labels/a.tif"),
+    _predicted("found.npz", "npz/a.npz"),
+    _predicted("found.datumaro.json", "datumaro/annotations/default.json"),
+    _predicted("found.tar", "instances.tar"),
+    _predicted("found.ade20k.json", "ade20k/a.json", "ade20k/a_seg.png"),
+    _predicted("found.labelme.json", "labelme/a.json"),
+    _predicted("found.geojson", "geojson/a.geojson"),
+    _predicted("found.yolo.txt", "yolo/labels/a.txt", "yolo/data.yaml"),
+    _predicted("found.yolo.yaml", "yolo/data.yaml", "yolo/labels/a.txt"),
     Reader("shard.json", (outputs()["o1/shard.json"],), lambda path: read_record(path.parent)),
     Reader("sisegcli.toml", (b"# options\n[convert]\nto = ['coco']\nmin-area = 3\n[train]\nepochs = 2.5\n",), _toml),
 )

@@ -76,6 +76,13 @@ def test_an_interrupted_run_says_what_is_safe(printed):
     assert "Interrupted: 4 of 9 images are done, and safe." in read()[0]
 
 
+def test_quiet_keeps_that_a_run_was_interrupted(printed):
+    console, read = printed(terminal=True)
+    console.quiet = True
+    console.show(Summary("flat", "siseg", found=9, converted=4, interrupted=True))
+    assert read() == ("", "Interrupted: 4 of 9 images are done, and safe. --resume does the rest.\n")
+
+
 def test_what_takes_long_is_watched(printed, monkeypatch):
     monkeypatch.setattr(module, "LINE_SECONDS", 0.0)
     console, read = printed(terminal=False)

@@ -113,7 +113,7 @@ def test_many_problems_are_cut_short(invoke, tmp_path):
         path.write_bytes(b"no picture")
     result = invoke(root, code=1)
     assert "23 problems:" in result.stderr
-    assert "… and 3 more; --json lists them all." in result.stderr
+    assert "… and 3 more; --verbose or --json lists them all." in result.stderr
 
 
 def test_json_alone_is_printed(invoke, tmp_path):

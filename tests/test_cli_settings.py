@@ -7,7 +7,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from sisegcli.cli import app
-from sisegcli.cli.settings import FILE, options_of, variable
+from sisegcli.cli.settings import FILE, FOR_ALL, options_of, variable
 from sisegcli.running import anywhere
 
 PROGRAM = typer.main.get_command(app)
@@ -179,4 +179,4 @@ def test_every_option_has_a_variable_of_its_own():
     assert len(names) == len(set(names)) > 50
     for name, command in PROGRAM.commands.items():
         for option, parameter in options_of(command).items():
-            assert parameter.envvar == variable(name, option) and not parameter.show_envvar
+            assert parameter.envvar == [variable(name, option), *FOR_ALL.get(option, ())] and not parameter.show_envvar

@@ -64,7 +64,7 @@ class TestVoc:
             "JPEGImages/b.jpg has no mask; add it or remove the image.",
             "JPEGImages/z is named by the split but not there; add the image.",
         ]
-        assert "1 pairs of the split val from" in layout.description
+        assert "1 pair of the split val from" in layout.description
 
     def test_the_folders_above_are_recognised(self, kit, tmp_path):
         assert voc_folder(kit) == voc_folder(kit.parent) == voc_folder(tmp_path) == kit
@@ -237,7 +237,7 @@ class TestFlat:
     def test_side_by_side(self, tmp_path, mask):
         layout = find_pairs(make(tmp_path, "x.jpg", mask, "notes.txt"))
         assert (layout.name, found(layout, tmp_path), layout.problems) == ("flat", [("x", "x.jpg", mask)], [])
-        assert layout.description == f"Images and masks side by side: 1 pairs in {tmp_path}, such as x.jpg with {mask}."
+        assert layout.description == f"Images and masks side by side: 1 pair in {tmp_path}, such as x.jpg with {mask}."
 
     def test_images_may_be_png_too(self, tmp_path):
         make(tmp_path, "x.png", "x_mask.png", "y.png", "y_mask.png")

@@ -67,7 +67,7 @@ def test_is_known_by_its_names(tmp_path, name):
     [pair] = layout.pairs
     assert (pair.image, pair.mask, layout.problems) == (tmp_path / image, tmp_path / mask, [])
     assert image.endswith(f"{pair.stem}{pair.image.suffix}")
-    assert ": 1 pairs from " in layout.description
+    assert ": 1 pair from " in layout.description
 
 
 def test_a_list_beside_the_images_is_preferred(tmp_path):

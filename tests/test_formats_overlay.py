@@ -10,17 +10,12 @@ from hypothesis.extra import numpy as arrays
 
 from sisegcli.categories import Categories, Category
 from sisegcli.formats import FORMATS
-from sisegcli.formats.colour_wheel import WHEEL
-from sisegcli.formats.legend import draw_legend
-from sisegcli.formats.overlay import (
-    FILL,
-    PALETTE,
-    _edges,
-    _smooth_labels,
-    choose_colours,
-    draw_overlay,
-    flow_colours,
-)
+from sisegcli.formats.colour_wheel import WHEEL, flow_colours
+from sisegcli.formats.fonts import NOBODY
+from sisegcli.formats.legend import add_legend
+from sisegcli.formats.outlining import FILL, label_edges, smooth_labels
+from sisegcli.formats.overlay import draw_overlay, readable_scale
+from sisegcli.formats.palette import PALETTE, choose_colours
 from sisegcli.instances import instances_from_labels
 
 
@@ -49,14 +44,14 @@ small = arrays.arrays(np.int32, st.tuples(st.integers(1, 7), st.integers(1, 7)),
 @settings(max_examples=40, deadline=None)
 @given(small)
 def test_edges_of_one_pixel(labels):
-    np.testing.assert_array_equal(_edges(labels, 1), brute_edges(labels, CROSS))
+    np.testing.assert_array_equal(label_edges(labels, 1), brute_edges(labels, CROSS))
 
 
 def test_edges_grow_in_octagons():
     labels = np.zeros((11, 11), np.int32)
     labels[5, 5] = 1
-    assert [np.count_nonzero(_edges(labels, width)) for width in (1, 2, 3)] == [5, 13, 37]
-    np.testing.assert_array_equal(_edges(labels, 3), _edges(labels, 3).T)
+    assert [np.count_nonzero(label_edges(labels, width)) for width in (1, 2, 3)] == [5, 13, 37]
+    np.testing.assert_array_equal(label_edges(labels, 3), label_edges(labels, 3).T)
 
 
 def test_an_instance_is_filled_and_outlined():
@@ -70,7 +65,7 @@ def test_an_instance_is_filled_and_outlined():
     # The name stands above or below, so look at the middle rows: image, halo, outline, filling.
     fill = (100 * (1 - FILL) + PALETTE[0] * FILL).astype(np.uint8)
     expected = [(100,) * 3] * 2 + [(50,) * 3] + [tuple(PALETTE[0])] * 2 + [tuple(fill)] * 3
-    assert (picture[15:25, 7:15] == np.array(expected)).all()
+    assert (picture[17:25, 7:15] == np.array(expected)).all()
 
 
 def test_names_are_written_with_scores():
@@ -184,7 +179,7 @@ def test_smooth_labels_keep_lines_of_one_pixel_and_neighbours(scale):
     labels[3:17, 4] = 1
     labels[3:17, 8:12] = 2
     labels[3:17, 12:16] = 3
-    smooth = _smooth_labels(labels, scale)
+    smooth = smooth_labels(labels, scale)
     assert smooth.shape == (20 * scale, 20 * scale)
     middle = smooth[10 * scale]
     assert set(middle.tolist()) == {0, 1, 2, 3}
@@ -208,9 +203,81 @@ def test_a_legend_lists_categories_with_their_colours():
     assert draw_overlay(grey(labels.shape), [], legend=True).shape == (80, 200, 3)
 
 
-def test_many_categories_take_several_rows():
-    instances = instances_from_labels(np.arange(1, 31)[None].repeat(4, axis=0), {n: n for n in range(1, 31)})
-    colours = np.tile(PALETTE, (3, 1))[:30]
-    one, many = (draw_legend(instances[:count], colours[:count], Categories(), 300, 12) for count in (1, 30))
-    assert many.shape[0] > 4 * one.shape[0] and many.shape[1] == 300
-    assert draw_legend(instances, colours, Categories(), 30, 12).shape == (0, 30, 3)
+def lines_of(picture, paper=255):
+    """Count the lines of a legend: runs of rows that are not blank."""
+    inked = (picture != paper).any(axis=(1, 2))
+    return int(np.count_nonzero(inked[1:] & ~inked[:-1])) + int(inked[0])
+
+
+def legend_of(size, count, names=None):
+    """Add a legend of `count` categories to a blank picture."""
+    instances = instances_from_labels(
+        np.arange(1, count + 1)[None].repeat(4, axis=0), {n: n for n in range(1, count + 1)}
+    )
+    colours = np.tile(PALETTE, (count // len(PALETTE) + 1, 1))[:count]
+    return add_legend(np.full((*size, 3), 255, np.uint8), instances, colours, names or Categories(), 12)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "below", "lines"),
+    [
+        ((200, 300), 1, True, 1),
+        ((200, 300), 3, True, 1),
+        ((200, 300), 30, True, 14),
+        ((375, 500), 80, True, 20),
+        ((300, 100), 3, False, 3),
+        ((300, 100), 80, False, 13),  # in columns
+        ((20, 40), 1, False, 1),  # too narrow for a name
+        ((1, 1), 2, False, 1),
+    ],
+)
+def test_a_legend_is_below_or_beside_and_leaves_the_picture_alone(size, count, below, lines):
+    picture = legend_of(size, count)
+    height, width = size
+    assert (picture[:height, :width] == 255).all()
+    assert (picture.shape[1] == width) is below
+    strip = picture[height:] if below else picture[:, width:]
+    assert lines_of(strip) == lines
+    # All of it is inside: the last rows and columns are blank.
+    assert (strip[-2:] == 255).all() and (strip[:, -2:] == 255).all()
+    assert sum((strip == colour).all(axis=2).sum() > 20 for colour in PALETTE) == min(count, len(PALETTE))
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("x" * 500, "x" * 37 + "..."),
+        ("screen door, a door made of a screen, anything", "screen door"),
+        (NOBODY, "class-1"),
+        (f"Gr{NOBODY}n", "class-1"),
+    ],
+)
+def test_names_that_are_long_or_that_no_font_can_write(name, same):
+    expected = legend_of((60, 400), 1, Categories([Category(1, same)]))
+    np.testing.assert_array_equal(legend_of((60, 400), 1, Categories([Category(1, name)])), expected)
+
+
+def test_names_that_are_not_english_differ():
+    pictures = [legend_of((60, 400), 1, Categories([Category(1, name)])) for name in ("Bär", "Bar", "Baum")]
+    assert pictures[0].shape == pictures[1].shape and (pictures[0] != pictures[2]).any()
+
+
+def test_a_score_stands_alone_where_a_legend_tells_the_colour():
+    labels = np.zeros((100, 300), int)
+    labels[35:65, 100:150] = 1
+    labels[:35], labels[65:], labels[35:65, :100], labels[35:65, 150:] = 2, 3, 4, 5
+    instances = instances_from_labels(labels, dict.fromkeys(range(1, 6), 3), dict.fromkeys(range(1, 6), 0.5))
+    names = Categories([Category(3, "sunflower")])
+    plain = draw_overlay(grey(labels.shape), instances, categories=names)
+    picture = draw_overlay(grey(labels.shape), instances, categories=names, legend=True)
+    place = np.s_[37:63, 102:148]
+    dark = [(p[place] < 60).all(axis=2).sum() for p in (plain, picture[:100])]
+    assert dark[0] == 0 < dark[1]
+
+
+@pytest.mark.parametrize("side", [1, 6, 20, 40, 100, 300, 319, 320, 321, 4000])
+def test_small_pictures_are_enlarged_until_names_have_room(side):
+    scale = readable_scale((side, side // 2 + 1))
+    assert 1 <= scale <= 8
+    assert scale == 8 or side * scale >= 320
+    assert scale == 1 or side * (scale - 1) < 320

@@ -89,9 +89,9 @@ def test_lists_that_layouts_are_told_by_are_fetched(tmp_path, bucket, staged):
     labels = [{"name": f"x--{name}", "readable": name, "instances": True} for name in ("bird", *"bcdefgh", "cat")]
     (tmp_path / "vistas/config.json").write_text(json.dumps({"labels": labels}))
     put(tmp_path, bucket)
-    assert run(f"{bucket}/hf", tmp_path / "one").layout.startswith("Hugging Face image folder: 1 pairs from memory://")
+    assert run(f"{bucket}/hf", tmp_path / "one").layout.startswith("Hugging Face image folder: 1 pair from memory://")
     found = run(f"{bucket}/vistas", tmp_path / "two")
-    assert found.layout.startswith("Mapillary Vistas: 1 pairs from training in memory://")
+    assert found.layout.startswith("Mapillary Vistas: 1 pair from training in memory://")
     assert dict(found.instances) == {"bird": 1, "cat": 1}
 
 
@@ -352,3 +352,45 @@ def test_a_web_server_that_lists_its_folders(tmp_path, staged, website):
         run(f"{website}/nothing", tmp_path / "other")
     with pytest.raises(OptionError, match=rf"^Nothing can be written to {website}/out"):
         run(f"{website}/set", f"{website}/out")
+
+
+def report(*arguments, code=0):
+    result = CliRunner().invoke(app, ["report", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.parametrize("name", ["out", "set-instances", "out/instances.json"])
+def test_a_report_of_a_store(tmp_path, bucket, staged, name):
+    root = write_folders(tmp_path / "set", MASKS)
+    put(root, f"{bucket}/set")
+    run(f"{bucket}/set", f"{bucket}/{name.partition('/')[0]}", overlay=True)
+    given = () if name.endswith("-instances") else ("--input", f"{bucket}/set")
+    result = report(f"{bucket}/{name}", *given, "--json")
+    summary = json.loads(result.stdout)
+    assert summary["images"] == 4 and summary["layers"] == ["image", "mask", "instances"] and not summary["problems"]
+    page = f"{bucket}/{name.partition('/')[0]}/report.html"
+    assert [path.replace(":/", "://", 1) for path in summary["outputs"]] == [
+        page,
+        page.replace("report.html", "doubtful.csv"),
+    ]
+    made = content(f"{bucket}/{name.partition('/')[0]}")
+    assert b"deep/c" in made["report.html"] and made["doubtful.csv"].startswith(b"stem,")
+    assert str(staged).encode() not in made["report.html"]
+    assert list(staged.iterdir()) == []
+    # Nothing is replaced, unless that is asked for.
+    assert "report.html exists already" in report(f"{bucket}/{name}", *given, code=1).stderr
+    assert made == content(f"{bucket}/{name.partition('/')[0]}")
+    report(f"{bucket}/{name}", *given, "--overwrite")
+
+
+def test_a_report_of_a_store_on_this_machine_and_the_other_way_round(tmp_path, bucket, staged):
+    root = write_folders(tmp_path / "set", MASKS)
+    run(root, f"{bucket}/out")
+    run(root, tmp_path / "out")
+    report(f"{bucket}/out", "--input", root, "--out", tmp_path / "here.html")
+    assert (tmp_path / "here.html").stat().st_size > 1000 and "report.html" not in content(f"{bucket}/out")
+    report(tmp_path / "out", "--input", root, "--out", f"{bucket}/pages/there.html")
+    assert set(content(f"{bucket}/pages")) == {"there.html", "doubtful.csv"}
+    assert "does not exist; give an output folder" in report(f"{bucket}/nothing", code=1).stderr
+    assert str(staged) not in report(f"{bucket}/nothing", code=1).stderr

@@ -87,7 +87,7 @@ def test_ray_that_is_not_there(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, command)
     assert (result.exit_code, result.stderr) == (
         2,
-        f"Two folders: 1 pairs from {root}/images and {root}/masks.\n"
+        f"Two folders: 1 pair from {root}/images and {root}/masks.\n"
         "Error: --engine ray needs 'pip install sisegcli[ray]'.\n",
     )
     assert not (tmp_path / "o").exists()

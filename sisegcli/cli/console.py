@@ -41,21 +41,41 @@ class Console:
     ----------
     as_json : bool
         Print JSON alone on stdout, and no words about problems, which are in it.
+    verbose : bool
+        Print details, too, and all problems; with `as_json` on stderr.
+    quiet : bool
+        Print nothing but problems and JSON.
     """
 
-    def __init__(self, as_json: bool = False) -> None:
-        self.as_json = as_json
+    def __init__(self, as_json: bool = False, *, verbose: bool = False, quiet: bool = False) -> None:
+        self.as_json, self.verbose, self.quiet = as_json, verbose, quiet
         self.out = rich.console.Console(highlight=False)
         self.err = rich.console.Console(stderr=True, highlight=False)
 
     def say(self, sentence: str) -> None:
-        """Print a sentence that is no result to stderr; not with JSON."""
-        if not self.as_json:
+        """Print a sentence that is no result to stderr."""
+        if not self.quiet:
+            self.warn(sentence)
+
+    def detail(self, sentence: str) -> None:
+        """Print a sentence to stderr for whoever wants to know all."""
+        if self.verbose:
+            self.warn(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Print a sentence about a problem to stderr; JSON has them itself."""
+        if not self.as_json or self.verbose:
             self.err.print(sentence, markup=False, soft_wrap=True)
 
     def tell(self, sentence: str) -> None:
         """Print a sentence that is a result to stdout."""
-        self.out.print(sentence, markup=False, soft_wrap=True)
+        if not self.quiet:
+            self.out.print(sentence, markup=False, soft_wrap=True)
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether progress is shown by bars."""
+        return self.err.is_terminal and not self.quiet
 
     def print_json(self, data: Any) -> None:
         """Print data as JSON to stdout."""
@@ -63,7 +83,7 @@ class Console:
 
     def watch(self, items: Sequence[T], what: str) -> Iterator[T]:
         """Yield items: with a bar on a terminal, elsewhere with a line now and then."""
-        if self.err.is_terminal:
+        if self.has_bars:
             yield from track(items, what, console=self.err, transient=True)
             return
         said = time.monotonic()
@@ -79,10 +99,16 @@ class Console:
         if self.as_json:
             self.print_json(summary.to_json())
             return
-        if summary.instances:
+        if summary.instances and not self.quiet:
             self.out.print(_categories(summary))
+        if self.quiet and summary.interrupted:
+            self.warn(_facts(summary)[0])
         for line in _facts(summary):
             self.tell(line)
+        for line in _stages(summary):  # were asked for by name
+            self.out.print(line, markup=False, soft_wrap=True)
+        for path in summary.outputs:
+            self.tell(f"Written: {path}")
         self._list(summary.problems)
 
     def show_merged(self, summary: MergeSummary) -> None:
@@ -109,12 +135,13 @@ class Console:
         self._list(summary.problems)
 
     def _list(self, problems: Sequence[Problem]) -> None:
+        shown = len(problems) if self.verbose else SHOWN_PROBLEMS
         if problems:
-            self.say(f"{count(len(problems), 'problem')}:")
-        for problem in problems[:SHOWN_PROBLEMS]:
-            self.say(f"  {problem.sentence}")
-        if len(problems) > SHOWN_PROBLEMS:
-            self.say(f"  … and {len(problems) - SHOWN_PROBLEMS} more; --json lists them all.")
+            self.warn(f"{count(len(problems), 'problem')}:")
+        for problem in problems[:shown]:
+            self.warn(f"  {problem.sentence}")
+        if len(problems) > shown:
+            self.warn(f"  … and {len(problems) - shown} more; --verbose or --json lists them all.")
 
 
 class _Speed(TextColumn):
@@ -140,7 +167,7 @@ class ConvertProgress(Listener):
             TimeRemainingColumn(),
             console=console.err,
             transient=True,
-            disable=not console.err.is_terminal,
+            disable=not console.has_bars,
         )
         self._task = self._bar.add_task("", total=None, start=False)
         self._total = self._done = self._before = 0
@@ -166,6 +193,10 @@ class ConvertProgress(Listener):
     def noticed(self, sentence: str) -> None:
         """Say it."""
         self._console.say(sentence)
+
+    def detailed(self, sentence: str) -> None:
+        """Say it to whoever wants to know all."""
+        self._console.detail(sentence)
 
     def resumed(self, images: int) -> None:
         """Say how many images are done already."""
@@ -217,13 +248,17 @@ def _facts(summary: Summary) -> list[str]:
     if summary.removed:
         what = f"{count(summary.removed, 'instance')} ({count(summary.removed_pixels, 'pixel')})"
         lines.append(f"{what} removed by --min-area or --min-score.")
+    return lines
+
+
+def _stages(summary: Summary) -> list[str]:
+    lines = []
     total = sum(summary.stages.values())
     for name, seconds in summary.stages.items():
         share = seconds / total if total else 0.0
         lines.append(f"{name:<10} {seconds:8.2f} s {share:6.1%}")
     if total:
         lines.append(f"{'together':<10} {total:8.2f} s, in all threads, of {summary.seconds:.2f} s")
-    lines += [f"Written: {path}" for path in summary.outputs]
     return lines
 
 

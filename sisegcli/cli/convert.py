@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_value, tile_size
+from sisegcli.cli.options import METHOD, OUTPUT, RUNNING, mask_options, tile_size
 from sisegcli.formats import FORMATS
 
 
@@ -75,6 +75,9 @@ def convert(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Draw pictures of the instances, too.", rich_help_panel=OUTPUT)
     ] = False,
+    no_legend: Annotated[
+        bool, typer.Option("--no-legend", help="Leave the list of categories out of pictures.", rich_help_panel=OUTPUT)
+    ] = False,
     overwrite: shared.Overwrite = False,
     resume: Annotated[
         bool,
@@ -85,6 +88,8 @@ def convert(
         ),
     ] = False,
     as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -188,14 +193,11 @@ def convert(
         split=split,
         images=images,
         masks=masks,
-        background=mask_value("--background", background),
-        ignore=mask_value("--ignore", ignore),
-        categories=categories,
-        colours=colours,
         out=out,
         to=tuple(to or ["coco"]),
         polygons=polygons,
         overlay=overlay,
+        legend=not no_legend,
         overwrite=overwrite,
         resume=resume,
         timeout=timeout,
@@ -213,10 +215,11 @@ def convert(
         shard=None if shard is None else Shard.parse(shard),
         engine=engine.value,
         ray_address=ray_address,
+        **mask_options(background, ignore, categories, colours),
         **({} if workers is None else {"workers": workers}),
     )
     keep_freed_memory()
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     with ConvertProgress(console) as progress:
         summary = run(chosen, progress)
     console.show(summary)

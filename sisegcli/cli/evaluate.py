@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import rich.console
     from rich.table import Table
 
+    from sisegcli.categories import Categories
     from sisegcli.evaluation import Report
+    from sisegcli.instances import Instance
 
 
 def evaluate(
@@ -24,8 +26,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="PRED",
-            help="instances.json, panoptic.json with its PNGs, a file of COCO results, or a folder of indexed PNGs "
-            "(SegmentationObject and SegmentationClass, scores in instances.csv).",
+            help="What convert wrote: its output folder, or one of the formats in it (all but cvat and voc-boxes); or "
+            "such files of other programs, and COCO results.",
             show_default=False,
         ),
     ],
@@ -70,6 +72,8 @@ def evaluate(
         bool,
         typer.Option("--json", help="Print the report as JSON, and nothing else.", rich_help_panel=OUTPUT),
     ] = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Compare instances with ground truth: COCO, boundary and VOC AP, PQ, and what was split, merged, missed, made up.
 
@@ -82,9 +86,11 @@ def evaluate(
 
     if out is not None:
         refuse_existing(out, overwrite=overwrite)
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     truth = load_truth(gt, split, max_bytes, console.watch)
+    console.detail(_counted("Ground truth", [image.instances for image in truth.images.values()], truth.categories))
     found = load_predictions(predictions, truth, max_bytes, console.watch)
+    console.detail(_counted("Predictions", found.images.values(), found.categories))
     report = run(found.images, truth, categories=found.categories, notes=found.notes, watch=console.watch)
     text = report.to_text()
     if out is not None:
@@ -94,6 +100,14 @@ def evaluate(
         typer.echo(text)
     else:
         _print(report, per_category, console.out)
+        for note in report.notes:
+            console.tell(f"Note: {note}")
+
+
+def _counted(what: str, images: Collection[list[Instance]], categories: Categories) -> str:
+    """Say how much was read."""
+    found = sum(map(len, images))
+    return f"{what}: {len(images):,} images, {found:,} instances, {len(categories):,} categories with a name."
 
 
 def _print(report: Report, per_category: bool, console: rich.console.Console) -> None:
@@ -135,8 +149,6 @@ def _print(report: Report, per_category: bool, console: rich.console.Console) ->
     for table in tables:
         console.print(table)
         console.print()
-    for note in report.notes:
-        console.print(f"Note: {note}", markup=False, soft_wrap=True)
 
 
 def _table(title: str, columns: Iterable[tuple[str, list[str]]]) -> Table:

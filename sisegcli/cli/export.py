@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from sisegcli.cli import options as shared
+from sisegcli.cli.options import OUTPUT
+
 
 class Kind(str, Enum):
     """Kinds of files."""
@@ -27,14 +30,22 @@ def export(
             help="onnx: one .onnx file, for ONNX Runtime and others. openvino: .xml and .bin, for speed on "
             "processors. torchscript: one .pt file, for programs without Python; sisegcli does not read it.",
             show_default=False,
+            rich_help_panel=OUTPUT,
         ),
     ] = ...,  # type: ignore[assignment]
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The file; by default the weights' name, here.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="The file; by default the weights' name, here.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, and nothing else.")] = False,
+    overwrite: shared.Overwrite = False,
+    as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Export weights for other engines: ONNX, OpenVINO or TorchScript.
 
@@ -44,9 +55,12 @@ def export(
     from sisegcli.cli.console import Console
     from sisegcli.running.export import export as run
 
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     console.say(f"Exporting {weights} to {to.value} …")
     summary = run(weights, to.value, out, overwrite=overwrite)
+    console.detail(f"Exported from {summary.weights}.")
+    for name, numbers in summary.networks.items():
+        console.detail(f"{name}: {numbers:,} numbers")
     if as_json:
         console.print_json(summary.to_json())
         return

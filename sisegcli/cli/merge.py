@@ -30,6 +30,8 @@ def merge(
     ] = False,
     overwrite: shared.Overwrite = False,
     as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
 ) -> None:
     """Join the outputs of shards, as if they had been converted in one run.
 
@@ -38,6 +40,7 @@ def merge(
     from sisegcli.cli.console import Console
     from sisegcli.running.anywhere import merge_anywhere as run
 
-    summary = run(folders, out, partial=partial, overwrite=overwrite)
-    Console(as_json).show_merged(summary)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
+    summary = run(folders, out, partial=partial, overwrite=overwrite, detailed=console.detail)
+    console.show_merged(summary)
     raise typer.Exit(summary.exit_code)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
+
+if TYPE_CHECKING:
+    from sisegcli.data.mask_values import Value
 
 INPUT, OUTPUT, METHOD, RUNNING = "Input", "Output", "Method", "Running"
 
@@ -61,10 +64,39 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs th
 Json = Annotated[
     bool, typer.Option("--json", help="Print a summary as JSON, and nothing else.", rich_help_panel=OUTPUT)
 ]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Tell more, on stderr: with what, and of each image.", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="No words but of problems; figures and JSON still come.", rich_help_panel=OUTPUT
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=RUNNING)]
 
 
-def mask_value(option: str, text: str) -> int | Literal["auto"] | None:
+class MaskOptions(TypedDict):
+    """How masks are read, as all options of the runs have it."""
+
+    background: Value
+    ignore: Value
+    categories: str | None
+    colours: Path | None
+
+
+def mask_options(background: str, ignore: str, categories: str | None, colours: Path | None) -> MaskOptions:
+    """Read the options on what masks mean, which four commands share."""
+    return {
+        "background": mask_value("--background", background),
+        "ignore": mask_value("--ignore", ignore),
+        "categories": categories,
+        "colours": colours,
+    }
+
+
+def mask_value(option: str, text: str) -> Value:
     """Read the value of ``--background`` or ``--ignore``.
 
     >>> mask_value("--ignore", "255"), mask_value("--ignore", "none"), mask_value("--ignore", "auto")

@@ -11,7 +11,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.convert import Edges, MethodName
-from sisegcli.cli.options import METHOD, OUTPUT, mask_value
+from sisegcli.cli.options import METHOD, OUTPUT, mask_options
 
 
 class Show(str, Enum):
@@ -65,6 +65,8 @@ def preview(
         bool, typer.Option("--displacement", help="Show the displacement field beside it.", rich_help_panel=OUTPUT)
     ] = False,
     overwrite: shared.Overwrite = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
     method: Annotated[MethodName, typer.Option(help="As for convert.", rich_help_panel=METHOD)] = MethodName.siseg,
     weights: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Weights of the network.", rich_help_panel=METHOD)
@@ -86,6 +88,7 @@ def preview(
 
     from PIL import Image
 
+    from sisegcli.cli.console import Console
     from sisegcli.formats.files import refuse_existing, replacing
     from sisegcli.running.preview import PreviewOptions, draw_preview
     from sisegcli.terminal import choose_kind
@@ -101,10 +104,6 @@ def preview(
         PreviewOptions(
             image,
             mask,
-            background=mask_value("--background", background),
-            ignore=mask_value("--ignore", ignore),
-            colours=colours,
-            categories=categories,
             method=method.value,
             weights=weights,
             edges=edges.value,
@@ -113,15 +112,22 @@ def preview(
             scale=scale,
             legend=legend,
             field=displacement,
+            **mask_options(background, ignore, categories, colours),
         )
     )
+    console = Console(verbose=verbose, quiet=quiet)
     counts = Counter(found.categories.name(i.category) for i in found.instances)
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "none"
-    typer.echo(f"Instances: {listed}.", err=True)
+    console.say(f"Instances: {listed}.")
+    console.detail(f"Weights: {weights}. Device: {device}. Method: {method.value}.")
+    for i in found.instances:
+        top, left, height, width = i.box
+        place = f"{width} × {height} pixels at x {left}, y {top}"
+        console.detail(f"{found.categories.name(i.category)}: score {i.score:.2f}, area {i.area:,}, {place}")
     if path is None:
         columns, lines = shutil.get_terminal_size()
         typer.echo(show_picture(found.picture, str(kind), columns=columns, lines=lines), nl=False, color=True)
         return
     with replacing(path) as temporary:
         Image.fromarray(found.picture).save(temporary, "PNG", optimize=True)
-    typer.echo(f"Written: {path}")
+    console.tell(f"Written: {path}")

@@ -10,7 +10,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.convert import Edges
-from sisegcli.cli.options import INPUT, METHOD, OUTPUT, mask_value
+from sisegcli.cli.options import INPUT, METHOD, OUTPUT, mask_options
 
 
 class Embed(str, Enum):
@@ -23,7 +23,8 @@ class Embed(str, Enum):
 
 def report(
     found: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Output folder of sisegcli convert, or its instances.json.")
+        Path,
+        typer.Argument(metavar="OUT", help="Output folder of sisegcli convert, or its instances.json; may be a URL."),
     ],
     root: Annotated[
         Path | None,
@@ -69,6 +70,8 @@ def report(
     ] = Embed.auto,
     overwrite: shared.Overwrite = False,
     as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
     layers: Annotated[
         bool,
         typer.Option(
@@ -89,7 +92,7 @@ def report(
     images come first. What can't be read is listed at the end (exit code 1).
     """
     from sisegcli.cli.console import Console, ConvertProgress
-    from sisegcli.report import ReportOptions, write_report
+    from sisegcli.report import ReportOptions, report_anywhere
 
     chosen = ReportOptions(
         found=found,
@@ -97,10 +100,6 @@ def report(
         images=images,
         masks=masks,
         split=split,
-        background=mask_value("--background", background),
-        ignore=mask_value("--ignore", ignore),
-        categories=categories,
-        colours=colours,
         truth=truth,
         truth_split=truth_split,
         layers=layers,
@@ -110,9 +109,10 @@ def report(
         embed=embed.value,
         out=out,
         overwrite=overwrite,
+        **mask_options(background, ignore, categories, colours),
     )
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     with ConvertProgress(console, "Reporting") as progress:
-        summary = write_report(chosen, progress)
+        summary = report_anywhere(chosen, progress)
     console.show_report(summary)
     raise typer.Exit(summary.exit_code)

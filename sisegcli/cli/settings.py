@@ -24,6 +24,9 @@ FILE = "sisegcli.toml"
 CONFIG = "SISEG_CONFIG"
 """The variable that names another file."""
 
+FOR_ALL = {"verbose": ("SISEG_VERBOSE",), "quiet": ("SISEG_QUIET",)}
+"""Variables for the options of that name of all commands; that of one command goes before them."""
+
 MAX_FILE = 2**20
 """Largest file that is read, in bytes; that of all options has a few thousand."""
 
@@ -35,7 +38,7 @@ class Configurable:
         super().__init__(*args, **settings)
         command: Any = self
         for name, option in options_of(command).items():
-            option.envvar = variable(command.name, name)
+            option.envvar = [variable(command.name, name), *FOR_ALL.get(name, ())]
             option.show_envvar = False  # help says it once, not for each option
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
@@ -48,14 +51,17 @@ class Configurable:
             refuse_unknown_variables(command, os.environ)
             ctx.default_map = tables.get(command.name, {})
         try:
-            return super().parse_args(ctx, args)  # type: ignore[misc]
+            rest = super().parse_args(ctx, args)  # type: ignore[misc]
         except typer.BadParameter as error:
             option: Any = error.param
             source = getattr(ctx.get_parameter_source(option.name), "name", "") if option is not None else ""
-            origin = {"ENVIRONMENT": getattr(option, "envvar", None), "DEFAULT_MAP": path}.get(source)
+            named = next((name for name in getattr(option, "envvar", None) or () if os.environ.get(name)), None)
+            origin = {"ENVIRONMENT": named, "DEFAULT_MAP": path}.get(source)
             if origin is not None:
                 error.message += f" It comes from {origin}."
             raise
+        choose_loudness(ctx)
+        return rest
 
 
 def options_of(command: Any) -> dict[str, Any]:
@@ -66,6 +72,23 @@ def options_of(command: Any) -> dict[str, Any]:
         if isinstance(option, TyperOption) and long:
             found[long[0].removeprefix("--")] = option
     return found
+
+
+def choose_loudness(ctx: Any) -> None:
+    """Let the nearer of --verbose and --quiet go before the other, the command line before the environment, say.
+
+    Raises
+    ------
+    OptionError
+        If both come from the same place.
+    """
+    asked = {name: ctx.get_parameter_source(name).name for name in FOR_ALL if ctx.params.get(name)}
+    if len(asked) < len(FOR_ALL):
+        return
+    if len(set(asked.values())) == 1:
+        raise OptionError("--verbose and --quiet contradict each other; choose one of them.")
+    nearest_first = sorted(asked, key=lambda name: ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP").index(asked[name]))
+    ctx.params[nearest_first[1]] = False
 
 
 def variable(command: str, option: str) -> str:

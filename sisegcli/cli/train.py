@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sisegcli.cli import options as shared
-from sisegcli.cli.options import INPUT, METHOD, OUTPUT, RUNNING, mask_value
+from sisegcli.cli.options import INPUT, METHOD, OUTPUT, RUNNING, mask_options
 from sisegcli.errors import INTERRUPTED
 
 TRAINING = "Training"
@@ -79,6 +79,8 @@ def train(
         bool, typer.Option("--tensorboard", help="Also log for TensorBoard.", rich_help_panel=OUTPUT)
     ] = False,
     as_json: shared.Json = False,
+    verbose: shared.Verbose = False,
+    quiet: shared.Quiet = False,
     recipe: Annotated[
         RecipeName,
         typer.Option(
@@ -165,19 +167,16 @@ def train(
         images=images,
         masks=masks,
         split=split,
-        background=mask_value("--background", background),
-        ignore=mask_value("--ignore", ignore),
-        categories=categories,
-        colours=colours,
         corrections=corrections,
         tensorboard=tensorboard,
         overwrite=overwrite,
         save_every=save_every,
+        **mask_options(background, ignore, categories, colours),
     )
     if not Processes.started().first:
         run(chosen)  # the first process does the talking
         return
-    console = Console(as_json)
+    console = Console(as_json, verbose=verbose, quiet=quiet)
     with TrainProgress(console) as progress:
         summary = run(chosen, progress)
     show_training(console, summary)

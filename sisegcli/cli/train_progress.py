@@ -9,7 +9,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from sisegcli.cli.console import LINE_SECONDS, Console, count
+from sisegcli.cli.console import LINE_SECONDS, SHOWN_PROBLEMS, Console, count
 from sisegcli.training.listener import TrainListener
 from sisegcli.training.run import TrainSummary
 
@@ -27,10 +27,11 @@ class TrainProgress(TrainListener):
             TextColumn("{task.fields[losses]}", markup=False),
             console=console.err,
             transient=True,
-            disable=not console.err.is_terminal,
+            disable=not console.has_bars,
         )
         self._task = self._bar.add_task("", total=None, losses="")
         self._said = time.monotonic()
+        self._problems = 0
 
     def __enter__(self) -> TrainProgress:
         self._bar.start()
@@ -68,9 +69,10 @@ class TrainProgress(TrainListener):
     def stepped(self, step: int, progress: float, record: Mapping[str, float]) -> None:
         """Move the bar and show the losses."""
         losses = "  ".join(f"{name} {value:.3f}" for name, value in record.items())
+        self._console.detail(f"step {step}  {losses}")
         self._bar.update(self._task, completed=progress, description=f"Step {step}", losses=losses)
         now = time.monotonic()
-        if self._bar.disable and now - self._said >= LINE_SECONDS:
+        if self._bar.disable and not self._console.verbose and now - self._said >= LINE_SECONDS:
             self._said = now
             self._console.say(f"step {step} ({progress:.0%})  {losses}")
 
@@ -78,9 +80,15 @@ class TrainProgress(TrainListener):
         """Say the AP."""
         self._console.say(f"Step {step}: AP {ap:.2f}{', the best so far' if best else ''}.")
 
+    def detailed(self, sentence: str) -> None:
+        """Say it to whoever wants to know all."""
+        self._console.detail(sentence)
+
     def problem(self, sentence: str) -> None:
-        """Say what could not be used."""
-        self._console.say(sentence)
+        """Say what could not be used, up to a number of sentences."""
+        self._problems += 1
+        if self._problems <= SHOWN_PROBLEMS or self._console.verbose:
+            self._console.warn(sentence)
 
 
 def show_training(console: Console, summary: TrainSummary) -> None:
@@ -88,9 +96,12 @@ def show_training(console: Console, summary: TrainSummary) -> None:
     if console.as_json:
         console.print_json(summary.to_json())
         return
+    if len(summary.problems) > SHOWN_PROBLEMS and not console.verbose:
+        console.warn(f"{count(len(summary.problems), 'problem')}; --verbose or --json lists them all.")
     minutes = summary.seconds / 60
     if summary.interrupted:
-        console.tell(f"Interrupted after {count(summary.steps, 'step')}; --resume goes on from there.")
+        sentence = f"Interrupted after {count(summary.steps, 'step')}; --resume goes on from there."
+        (console.warn if console.quiet else console.tell)(sentence)
     else:
         console.tell(f"{count(summary.steps, 'step')} in {minutes:.1f} minutes.")
     if summary.best_ap is not None:

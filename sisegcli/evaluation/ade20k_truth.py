@@ -63,7 +63,7 @@ def load_ade20k_truth(folder: Path, split: str | None = None, watch: Watch = unw
     paths = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))}
     images = {}
     for stem, path in watch(list(of_split(paths, split, folder).items()), "Reading ground truth"):
-        colours = _colours(path)
+        colours = read_colours(path)
         kinds, objects = colours[..., 0].astype(np.int32), colours[..., 1].astype(np.int32)
         if kinds.max(initial=0) >= len(things):
             raise ImageError(f"{path} has the thing {kinds.max()}, but the challenge has 100; give its instances.")
@@ -98,7 +98,7 @@ def load_full_ade20k_truth(folder: Path, split: str | None = None, watch: Watch 
     }
     images = {}
     for stem, path in watch(list(of_split(paths, split, folder).items()), "Reading ground truth"):
-        colours = _colours(path)
+        colours = read_colours(path)
         ids, objects = decode_ade20k(colours), colours[..., 2].astype(np.int32)
         is_stuff = np.isin(ids, [n for n, category in names.items() if not category.isthing])
         images[stem] = _image(
@@ -138,7 +138,14 @@ def _stuff(path: Path, objects: NDArray[np.int32], names: Categories) -> list[In
     return stuff_segments(np.where(objects > 0, 0, ids).astype(np.int32), names)
 
 
-def _colours(path: Path) -> NDArray[np.uint8]:
+def read_colours(path: Path) -> NDArray[np.uint8]:
+    """Read the (H, W, 3) colours of a PNG.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read or has no colours.
+    """
     with opened(path, MAX_PIXELS) as (picture, _):
         if picture.mode not in ("RGB", "RGBA"):
             raise ImageError(f"{path} has the mode {picture.mode}, but ADE20K's instances are in colours (RGB).")

@@ -47,12 +47,17 @@ def load_cityscapes_truth(folder: Path, split: str | None = None, watch: Watch =
     """
     base = folder / "gtFine" if (folder / "gtFine").is_dir() else folder
     names = load_categories("cityscapes")
-    paths = {_stem(path.relative_to(base).as_posix()): path for path in sorted(base.rglob(f"*{SIGN}"))}
+    paths = {photograph(path.relative_to(base).as_posix()): path for path in sorted(base.rglob(f"*{SIGN}"))}
     chosen = list(of_split(paths, split, folder).items())
     return GroundTruth({stem: _read(path, names) for stem, path in watch(chosen, "Reading ground truth")}, names)
 
 
-def _stem(name: str) -> str:
+def photograph(name: str) -> str:
+    """Return the stem of the photograph to the name of an ``*_instanceIds.png``.
+
+    >>> photograph("val/aachen_0_0_gtFine_instanceIds.png"), photograph("x_instanceIds.png")
+    ('val/aachen_0_0_leftImg8bit', 'x')
+    """
     bare = name.removesuffix(SIGN)
     fine = bare.removesuffix("_gtFine")
     return f"{fine}_leftImg8bit" if fine != bare else bare

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from pathlib import Path
 
-from sisegcli.categories import Categories
 from sisegcli.data.texts import MAX_JSON
 from sisegcli.errors import InputError
 from sisegcli.evaluation.coco_truth import file_stem
+from sisegcli.evaluation.label_predictions import from_ade20k, from_cityscapes, from_npz, from_tiffs, from_voc
+from sisegcli.evaluation.listed_predictions import (
+    from_datumaro,
+    from_geojson,
+    from_labelme,
+    from_webdataset,
+    from_yolo,
+)
+from sisegcli.evaluation.predicted import Predictions, score_by_area
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.formats.coco import CocoFile, read_coco
 from sisegcli.formats.panoptic_reader import is_panoptic, read_panoptic
-from sisegcli.formats.voc import read_voc_instances
-from sisegcli.instances import Instance, instances_from_labels
+from sisegcli.instances import Instance
+
+__all__ = ["Predictions", "load_predictions"]
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Predicted instances of many images.
+Reader = Callable[[Path, GroundTruth | None, Watch], Predictions]
 
-    Attributes
-    ----------
-    images : dict
-        Instances by stem: the image's path below its folder, without suffix.
-    categories : Categories
-        Names, where the file tells them.
-    notes : list of str
-        What a reader of figures made from them must know.
-    """
-
-    images: dict[str, list[Instance]]
-    categories: Categories = field(default_factory=Categories)
-    notes: list[str] = field(default_factory=list)
+_PLACES: tuple[tuple[str, Reader], ...] = (
+    ("labels.csv", from_tiffs),
+    ("npz", from_npz),
+    ("datumaro/annotations/default.json", from_datumaro),
+    ("instances.tar", from_webdataset),
+    ("ade20k", from_ade20k),
+    ("labelme", from_labelme),
+    ("geojson", from_geojson),
+    ("gtFine", from_cityscapes),
+    ("yolo", from_yolo),
+)
+"""What else `sisegcli convert` writes, and what reads it: what keeps scores comes first."""
 
 
 def load_predictions(
@@ -48,9 +52,11 @@ def load_predictions(
     path : path
         A COCO file of instances with scores, a list of COCO results, a COCO panoptic file with its PNGs, a folder with
         ``SegmentationObject/`` and ``SegmentationClass/`` of indexed PNGs (scores are in ``instances.csv`` beside
-        them), or a folder with ``instances.json`` or ``panoptic.json``.
+        them), or a folder with ``instances.json``, ``panoptic.json`` or anything else that `sisegcli convert` writes
+        (but boxes alone); or one of these other folders and files itself.
     truth : GroundTruth, optional
-        What a list of COCO results takes its images' names from.
+        What a list of COCO results takes its images' names from, YOLO and GeoJSON their sizes, and files that have no
+        ids of categories these, by name.
     max_bytes : int
         A larger COCO file is refused.
     watch : Watch
@@ -64,15 +70,20 @@ def load_predictions(
     path = Path(path)
     if path.is_dir():
         if (path / "SegmentationObject").is_dir() and (path / "SegmentationClass").is_dir():
-            return _from_folder(path, watch)
+            return from_voc(path, truth, watch)
         names = (name for name in ("instances.json", "panoptic.json") if (path / name).is_file())
         name = next(names, None)
-        if name is None:
-            raise InputError(
-                f"{path} has neither SegmentationObject and SegmentationClass nor instances.json nor panoptic.json; "
-                "give what sisegcli convert wrote, or a file of COCO results."
-            )
-        path = path / name
+        if name is not None:
+            path = path / name
+    other = None if path.suffix == ".json" and path.name != "default.json" else _other(path)
+    if other is not None:
+        place, read = other
+        return read(place, truth, watch)
+    if path.is_dir():
+        raise InputError(
+            f"{path} has neither SegmentationObject and SegmentationClass nor instances.json nor panoptic.json nor "
+            "anything else that sisegcli convert writes; give its output folder, or a file of COCO results."
+        )
     if path.is_file() and is_panoptic(path):
         return _from_panoptic(path, max_bytes, watch)
     coco = read_coco(path, max_bytes)
@@ -110,48 +121,8 @@ def _from_results(path: Path, coco: CocoFile, truth: GroundTruth | None) -> Pred
     return Predictions(images, notes=notes if foreign else [])
 
 
-def _from_folder(folder: Path, watch: Watch) -> Predictions:
-    objects, classes = folder / "SegmentationObject", folder / "SegmentationClass"
-    table = folder / "instances.csv"
-    listed = _read_table(table) if table.is_file() else None
-    images = {}
-    for path in watch(sorted(objects.rglob("*.png")), "Reading predictions"):
-        relative = path.relative_to(objects)
-        stem = relative.with_suffix("").as_posix()
-        labels, categories, _ = read_voc_instances(path, classes / relative)
-        if listed is None:
-            images[stem] = score_by_area(instances_from_labels(labels, categories))
-            continue
-        rows = listed.get(stem, {})
-        categories.update({number: category for number, (category, _) in rows.items() if number in categories})
-        images[stem] = instances_from_labels(labels, categories, {number: score for number, (_, score) in rows.items()})
-    note = f"{folder} has no instances.csv with scores, so an instance's score is the part of the image that it covers."
-    return Predictions(images, notes=[] if listed is not None else [note])
-
-
-def score_by_area(instances: Iterable[Instance]) -> list[Instance]:
-    """Give each instance the part of the image that it covers as its score: larger instances are more often right.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> half = Instance.from_mask(np.array([[1, 1, 0, 0]], bool), category=5)
-    >>> [instance.score for instance in score_by_area([half])]
-    [0.5]
-    """
-    return [replace(i, score=i.area / (i.size[0] * i.size[1])) for i in instances]
-
-
-def _read_table(path: Path) -> dict[str, dict[int, tuple[int, float]]]:
-    """Read category id and score of each instance of each stem."""
-    found: dict[str, dict[int, tuple[int, float]]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                entry = int(row["category_id"]), float(row["score"])
-                found.setdefault(row["stem"], {})[int(row["instance"])] = entry
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}); it needs the columns stem, instance, category_id and score."
-        ) from error
-    return found
+def _other(path: Path) -> tuple[Path, Reader] | None:
+    """Return what else convert wrote: in a folder, or what was named itself."""
+    inside = [(path / place, read) for place, read in _PLACES if (path / place).exists()]
+    itself = [(path, read) for place, read in _PLACES if path.name == Path(place).name and path.exists()]
+    return next(iter(inside + itself), None)

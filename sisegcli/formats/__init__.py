@@ -10,7 +10,8 @@ geojson  polygons with holes for viewers of large images, by `rings`
 webdataset  a tar of an indexed PNG and a JSON for each image
 yolo     one polygon an object, by `one_outline`, as in `ade20k`
 joining  several outputs of these writers into one
-overlay  pictures for people: instances outlined and named; `colour_wheel` colours displacement fields
+overlay  pictures for people: `outlining` in the colours of `palette`, `tags` with names (`fonts`), `legend`;
+         `colour_wheel` colours displacement fields
 
 A new format is one new file and one entry in `FORMATS`. Nothing heavy is imported before a writer is asked for, so that
 the command line can list them.

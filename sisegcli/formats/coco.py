@@ -15,41 +15,19 @@ from typing import Any
 from sisegcli.categories import Categories, Category
 from sisegcli.data.texts import MAX_JSON, parse_json, read_text
 from sisegcli.errors import InputError
-from sisegcli.formats.coco_stream import CocoStream, coco_box, coco_entry, coco_rle
+from sisegcli.formats.coco_stream import CocoStreamWriter, coco_box, coco_entry, coco_rle
 from sisegcli.formats.polygons import instance_polygons
-from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.records import ImageResult
 from sisegcli.formats.run_lengths import image_size, run_lengths
 from sisegcli.instances import Instance
 
 _CATEGORY = '"category_id": '
 
 
-class CocoWriter(Writer):
-    """Write ``instances.json`` into a folder, streaming: memory stays flat however many images come.
+class CocoWriter(CocoStreamWriter):
+    """Write ``instances.json`` into a folder, streaming: memory stays flat however many images come."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Categories to list; ids that only occur in instances are added to them.
-    polygons : bool
-        Write polygons on exact pixel edges instead of run-length codes.
-    overwrite : bool
-        Replace a file that exists.
-
-    Raises
-    ------
-    OutputError
-        If the file exists and `overwrite` is off, or if it cannot be written.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.path = Path(out) / "instances.json"
-        self.paths = [self.path]
-        self._categories = categories
-        self._polygons = polygons
-        self._stream = CocoStream(self.path, overwrite=overwrite)
+    name = "instances.json"
 
     def write(self, result: ImageResult) -> str:
         """Return the entry of an image and its instances."""
@@ -58,24 +36,12 @@ class CocoWriter(Writer):
     def _annotation(self, instance: Instance) -> dict[str, Any]:
         return {
             "category_id": instance.category,
-            "segmentation": instance_polygons(instance) if self._polygons else coco_rle(instance),
+            "segmentation": instance_polygons(instance) if self.polygons else coco_rle(instance),
             "area": instance.area,
             "bbox": coco_box(instance),
             "iscrowd": 0,
             "score": round(instance.score, 6),
         }
-
-    def append(self, entry: str) -> None:
-        """Append an image and its instances; both are numbered from 1 in order of arrival."""
-        self._stream.append(entry)
-
-    def close(self) -> None:
-        """Give the file its name; a second call does nothing."""
-        self._stream.close(map(self._categories.find, sorted({*self._categories, *self._stream.seen})))
-
-    def abort(self) -> None:
-        """Remove the temporary files."""
-        self._stream.abort()
 
 
 @dataclass(frozen=True, slots=True)

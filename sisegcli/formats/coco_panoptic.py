@@ -13,43 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
-from sisegcli.formats.coco_stream import CocoStream, coco_box, coco_entry
+from sisegcli.formats.coco_stream import CocoStreamWriter, coco_box, coco_entry
 from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult, Writer
+from sisegcli.formats.records import ImageResult
 from sisegcli.instances import Labels, labels_from_instances
 
 MOST = 2**24 - 1
 """Segments that an image may have: numbers of 24 bits."""
 
 
-class CocoPanopticWriter(Writer):
-    """Write ``panoptic/`` and ``panoptic.json`` into a folder.
+class CocoPanopticWriter(CocoStreamWriter):
+    """Write ``panoptic/`` and ``panoptic.json`` into a folder."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Categories to list; ids that only occur in instances are added to them.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
+    name, numbered = "panoptic.json", False
 
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, or if a stem leads out of the folder.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out) / "panoptic"
-        self.paths = [Path(out) / "panoptic.json", self.folder]
-        self._categories = categories
-        self._overwrite = overwrite
-        self._stream = CocoStream(self.paths[0], numbered=False, overwrite=overwrite)
+    def begin(self) -> None:
+        """Begin the file, and name the folder."""
+        super().begin()
+        self.folder = self.out / "panoptic"
+        self.paths.append(self.folder)
 
     def files(self, stem: str) -> list[Path]:
         """Return the PNG of an image."""
@@ -58,7 +41,7 @@ class CocoPanopticWriter(Writer):
     def write(self, result: ImageResult) -> str:
         """Write the PNG of an image; return the entry of its segments, numbered from 1."""
         [path] = self.files(result.stem)
-        refuse_existing(path, overwrite=self._overwrite)
+        refuse_existing(path, overwrite=self.overwrite)
         if len(result.instances) > MOST:
             raise OutputError(
                 f"{path} cannot hold {len(result.instances):,} segments: panoptic PNGs end at {MOST:,}; write COCO's "
@@ -79,18 +62,6 @@ class CocoPanopticWriter(Writer):
             for number, instance in enumerate(result.instances, start=1)
         ]
         return coco_entry(result, [{"file_name": f"{result.stem}.png", "segments_info": segments}])
-
-    def append(self, entry: str) -> None:
-        """Append the segments of an image."""
-        self._stream.append(entry)
-
-    def close(self) -> None:
-        """Give ``panoptic.json`` its name; a second call does nothing."""
-        self._stream.close(map(self._categories.find, sorted({*self._categories, *self._stream.seen})))
-
-    def abort(self) -> None:
-        """Remove the unfinished JSON; the PNGs that were written are whole and stay."""
-        self._stream.abort()
 
 
 def segment_colours(labels: Labels) -> NDArray[np.uint8]:

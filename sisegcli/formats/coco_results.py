@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from sisegcli.categories import Categories
 from sisegcli.errors import InputError, OutputError
 from sisegcli.formats.coco_stream import coco_box, coco_rle, line
 from sisegcli.formats.files import replacing
@@ -63,30 +62,14 @@ def called_number(file_name: str) -> int | None:
 
 
 class CocoResultsWriter(Writer):
-    """Write ``coco_results.json`` and ``coco_results.csv`` into a folder.
+    """Write ``coco_results.json`` and ``coco_results.csv`` into a folder."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Without meaning here, as results hold ids alone.
-    polygons : bool
-        Without meaning here, as results are run-length codes.
-    overwrite : bool
-        Replace files that exist.
-
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, or if two images have the same number.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.path = Path(out) / "coco_results.json"
+    def begin(self) -> None:
+        """Begin both files."""
+        self.path = self.out / "coco_results.json"
         self.paths = [self.path, self.path.with_suffix(".csv")]
-        self._file = RunFile(self.path, "[", overwrite=overwrite)
-        self._table = RunFile(self.paths[1], _row(HEADER), overwrite=overwrite)
+        self._file = RunFile(self.path, "[", overwrite=self.overwrite)
+        self._table = RunFile(self.paths[1], _row(HEADER), overwrite=self.overwrite)
         self._numbers = ImageNumbers()
         self._results = 0
 

@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from sisegcli import __version__
 from sisegcli.categories import Category
 from sisegcli.formats.files import output_errors
-from sisegcli.formats.records import ImageResult
+from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.run_file import RunFile
 from sisegcli.instances import Instance
 
@@ -94,6 +94,43 @@ class CocoStream:
                 self._waiting.close()
         self._waiting = None
         self._file.abort()
+
+
+class CocoStreamWriter(Writer):
+    """Write a JSON file of COCO's kind; memory stays flat however many images come.
+
+    Attributes
+    ----------
+    name : str
+        The file's name.
+    numbered : bool
+        Whether annotations have numbers.
+    """
+
+    name: ClassVar[str]
+    numbered: ClassVar[bool] = True
+
+    def begin(self) -> None:
+        """Begin the file."""
+        self.path = self.out / self.name
+        self.paths = [self.path]
+        self._stream = CocoStream(self.path, numbered=self.numbered, overwrite=self.overwrite)
+
+    def append(self, entry: str) -> None:
+        """Append an image and its annotations; all are numbered from 1 in order of arrival."""
+        self._stream.append(entry)
+
+    def close(self) -> None:
+        """Give the file its name; a second call does nothing."""
+        self._stream.close(self.listed(sorted({*self.categories, *self._stream.seen})))
+
+    def listed(self, ids: list[int]) -> Iterable[Category]:
+        """Return the categories to list, of all ids that are named or occur."""
+        return map(self.categories.find, ids)
+
+    def abort(self) -> None:
+        """Remove the temporary files; those of images that were written are whole and stay."""
+        self._stream.abort()
 
 
 def coco_entry(result: ImageResult, annotations: Iterable[dict[str, Any]]) -> str:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sisegcli.categories import Categories
 from sisegcli.errors import InputError
 from sisegcli.formats.coco_stream import coco_rle, line
 from sisegcli.formats.files import replacing
@@ -26,31 +25,14 @@ _END = '], "label_groups": [], "attributes": []}}}\n'
 
 
 class DatumaroWriter(Writer):
-    """Write ``datumaro/`` into a folder.
+    """Write ``datumaro/`` into a folder."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Names, and the order of labels.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace a file that exists.
-
-    Raises
-    ------
-    OutputError
-        If the file exists and `overwrite` is off, or if it cannot be written.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out) / "datumaro"
+    def begin(self) -> None:
+        """Begin the file."""
+        self.folder = self.out / "datumaro"
         self.paths = [self.folder]
         self._path = self.folder / "annotations" / "default.json"
-        self._file = RunFile(self._path, _START, overwrite=overwrite)
-        self._categories = categories
+        self._file = RunFile(self._path, _START, overwrite=self.overwrite)
         self._labels = self._items = 0
 
     def write(self, result: ImageResult) -> str:
@@ -58,7 +40,7 @@ class DatumaroWriter(Writer):
         labels = 0
         annotations = []
         for number, instance in enumerate(result.instances, start=1):
-            label = self._categories.number(instance.category)
+            label = self.categories.number(instance.category)
             labels = max(labels, label + 1)
             annotations.append(
                 {
@@ -88,7 +70,7 @@ class DatumaroWriter(Writer):
 
     def close(self) -> None:
         """Append the labels and give the file its name; a second call does nothing."""
-        categories = self._categories.numbered(self._labels)
+        categories = self.categories.numbered(self._labels)
         labels = [{"name": category.name, "parent": "", "attributes": []} for category in categories]
         self._file.close(f"\n{_LABELS}\n" + ",\n".join(map(line, labels)) + f"\n{_END}")
 

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from sisegcli.categories import Categories
 from sisegcli.formats.files import below, refuse_existing
 from sisegcli.formats.records import ImageResult, Writer
 
@@ -14,39 +13,21 @@ from sisegcli.formats.records import ImageResult, Writer
 class ImageFilesWriter(Writer):
     """Write a folder in which each image has files of its own.
 
-    Parameters
-    ----------
-    out : Path
-        Where the folder is to be; it is made where it is missing.
-    categories : Categories
-        Names of categories.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
-
     Attributes
     ----------
     name : str
         The folder's name.
     suffixes : tuple of str
         What the names of an image's files end in.
-
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, if a stem leads out of the folder, or if the
-        format cannot hold an image.
     """
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
 
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out) / self.name
+    def begin(self) -> None:
+        """Name the folder."""
+        self.folder = self.out / self.name
         self.paths = [self.folder]
-        self.categories = categories
-        self._overwrite = overwrite
 
     def files(self, stem: str) -> list[Path]:
         """Return the files of an image."""
@@ -55,7 +36,7 @@ class ImageFilesWriter(Writer):
     def write(self, result: ImageResult) -> str:
         """Write the files of an image; there is no entry."""
         paths = self.files(result.stem)
-        refuse_existing(*paths, overwrite=self._overwrite)
+        refuse_existing(*paths, overwrite=self.overwrite)
         self.write_files(result, *paths)
         return ""
 

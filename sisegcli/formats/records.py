@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sisegcli.categories import Categories
 from sisegcli.instances import Instance
 
 
@@ -50,13 +51,39 @@ class Writer(ABC):
     end; `add` does both at once. A format that cannot hold an image raises `OutputError`, when it is written where that
     is possible, else when it is appended.
 
+    Parameters
+    ----------
+    out : Path
+        The folder to write into; it is made where it is missing.
+    categories : Categories
+        Names of categories, and their order; ids that only occur in instances follow them.
+    polygons : bool
+        Polygons instead of run-length codes, in formats that have both.
+    overwrite : bool
+        Replace files that exist.
+
     Attributes
     ----------
     paths : list of Path
         The files and folders that it writes.
+
+    Raises
+    ------
+    OutputError
+        If a file exists and `overwrite` is off, if it cannot be written, if a stem leads out of the folder, or if the
+        format cannot hold an image.
     """
 
     paths: list[Path]
+
+    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
+        self.out, self.categories = Path(out), categories
+        self.polygons, self.overwrite = polygons, overwrite
+        self.begin()
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Set `paths`, and begin the files of the whole run; those that exist are refused."""
 
     def files(self, stem: str) -> list[Path]:
         """Return the files of one image alone: none by default."""

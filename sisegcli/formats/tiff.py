@@ -12,57 +12,33 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
-from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult, Writer
-from sisegcli.formats.table import InstanceTable
+from sisegcli.formats.files import replacing
+from sisegcli.formats.records import ImageResult
+from sisegcli.formats.table import TableWriter
 from sisegcli.instances import Instance
 
 TILE = 512
 """Side of the file's tiles, in pixels."""
 
 
-class TiffWriter(Writer):
-    """Write ``labels/`` and ``labels.csv`` into a folder.
+class TiffWriter(TableWriter):
+    """Write ``labels/`` and ``labels.csv`` into a folder."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Names for the CSV.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
+    folders, suffix, table = ("labels",), ".tif", "labels.csv"
 
-    Raises
-    ------
-    OutputError
-        If tifffile is not installed; if a file exists and `overwrite` is off, if it cannot be written, or if a stem
-        leads out of the folder.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
+    def begin(self) -> None:
+        """Begin the table, and look for tifffile; an `OutputError` is raised where it is missing."""
         try:
             import tifffile
         except ImportError as error:
             raise OutputError("--to tiff writes with tifffile; pip install 'sisegcli[large]'.") from error
         self._tifffile = tifffile
-        self.folder = Path(out) / "labels"
-        self.paths = [self.folder, Path(out) / "labels.csv"]
-        self._overwrite = overwrite
-        self._table = InstanceTable(self.paths[1], categories, overwrite=overwrite)
+        super().begin()
 
-    def files(self, stem: str) -> list[Path]:
-        """Return the TIFF of an image."""
-        return [below(self.folder, stem, ".tif")]
-
-    def write(self, result: ImageResult) -> str:
-        """Write the labels of an image; return its lines of the CSV."""
-        [path] = self.files(result.stem)
-        refuse_existing(path, overwrite=self._overwrite)
+    def write_files(self, result: ImageResult, *paths: Path) -> None:
+        """Write the labels of an image."""
+        [path] = paths
         height, width = result.size
         big = height * width * 4 > 2**32 - 2**25
         with replacing(path) as temporary, self._tifffile.TiffWriter(temporary, bigtiff=big) as file:
@@ -76,19 +52,6 @@ class TiffWriter(Writer):
                 metadata=None,
                 software="sisegcli",
             )
-        return self._table.lines(result)
-
-    def append(self, entry: str) -> None:
-        """Append lines to the CSV."""
-        self._table.append(entry)
-
-    def close(self) -> None:
-        """Give ``labels.csv`` its name; a second call does nothing."""
-        self._table.close()
-
-    def abort(self) -> None:
-        """Remove the unfinished CSV; the images that were written are whole and stay."""
-        self._table.abort()
 
 
 def _tiles(instances: list[Instance], size: tuple[int, int]) -> Iterator[NDArray[np.uint32]]:

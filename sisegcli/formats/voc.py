@@ -14,57 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sisegcli.categories import Categories
 from sisegcli.data.colours import voc_palette
 from sisegcli.data.images import MAX_PIXELS, opened
 from sisegcli.errors import ImageError, OutputError
-from sisegcli.formats.files import below, refuse_existing, replacing
-from sisegcli.formats.records import ImageResult, Writer
-from sisegcli.formats.table import InstanceTable
+from sisegcli.formats.files import replacing
+from sisegcli.formats.records import ImageResult
+from sisegcli.formats.table import TableWriter
 from sisegcli.instances import Bool, Labels, labels_from_instances
 
 VOID_16 = 65535
 """Void in a PNG of 16 bits."""
 
 
-class VocWriter(Writer):
+class VocWriter(TableWriter):
     """Write ``SegmentationObject/``, ``SegmentationClass/`` and ``instances.csv`` into a folder.
 
     PNGs are indexed with the VOC colour map while their numbers stay below 255, and grey with 16 bits past that.
     A category of id 0 cannot be told from background in ``SegmentationClass``; the CSV names it.
-
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Names for the CSV.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
-
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, or if a stem leads out of the folder.
     """
 
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out)
-        self.path = self.folder / "instances.csv"
-        self.paths = [self.folder / "SegmentationObject", self.folder / "SegmentationClass", self.path]
-        self._overwrite = overwrite
-        self._table = InstanceTable(self.path, categories, overwrite=overwrite)
+    folders, suffix, table = ("SegmentationObject", "SegmentationClass"), ".png", "instances.csv"
 
-    def files(self, stem: str) -> list[Path]:
-        """Return the two PNGs of an image."""
-        return [below(folder, stem, ".png") for folder in self.paths[:2]]
-
-    def write(self, result: ImageResult) -> str:
-        """Write the two PNGs of an image; return its lines of the CSV."""
-        objects_png, classes_png = self.files(result.stem)
-        refuse_existing(objects_png, classes_png, overwrite=self._overwrite)
+    def write_files(self, result: ImageResult, *paths: Path) -> None:
+        """Write the two PNGs of an image."""
+        objects_png, classes_png = paths
         if len(result.instances) >= VOID_16:
             raise OutputError(
                 f"{objects_png} cannot hold the number {len(result.instances)}: a PNG ends at 65534; write COCO's "
@@ -76,19 +49,6 @@ class VocWriter(Writer):
         for path, picture in pictures.items():
             with replacing(path) as temporary:
                 picture.save(temporary, format="PNG")
-        return self._table.lines(result)
-
-    def append(self, entry: str) -> None:
-        """Append lines to the CSV."""
-        self._table.append(entry)
-
-    def close(self) -> None:
-        """Give ``instances.csv`` its name; a second call does nothing."""
-        self._table.close()
-
-    def abort(self) -> None:
-        """Remove the unfinished CSV; the PNGs that were written are whole and stay."""
-        self._table.abort()
 
 
 def indexed_picture(path: Path, ids: NDArray[np.integer[Any]]) -> Image.Image:

@@ -11,9 +11,8 @@ import io
 import json
 import tarfile
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from sisegcli.categories import Categories
 from sisegcli.errors import OutputError
 from sisegcli.formats.coco_stream import line
 from sisegcli.formats.files import below, flush_to_disk, output_errors, refuse_existing, temporary_name
@@ -23,31 +22,13 @@ from sisegcli.instances import labels_from_instances
 
 
 class WebDatasetWriter(Writer):
-    """Write ``instances.tar`` into a folder; nothing of an image stays in memory.
+    """Write ``instances.tar`` into a folder; nothing of an image stays in memory."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Names of categories.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace a file that exists.
-
-    Raises
-    ------
-    OutputError
-        If the file exists and `overwrite` is off, if it cannot be written, or if a stem can be no key: it leads out of
-        the archive, or its name has a dot.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.path = Path(out) / "instances.tar"
+    def begin(self) -> None:
+        """Name the archive."""
+        self.path = self.out / "instances.tar"
         self.paths = [self.path]
-        refuse_existing(self.path, overwrite=overwrite)
-        self._categories = categories
+        refuse_existing(self.path, overwrite=self.overwrite)
         self._temporary = temporary_name(self.path)
         self._tar: tarfile.TarFile | None = None
         self._closed = False
@@ -76,7 +57,7 @@ class WebDatasetWriter(Writer):
         found = [
             {
                 "category_id": instance.category,
-                "category": self._categories.name(instance.category),
+                "category": self.categories.name(instance.category),
                 "score": round(instance.score, 6),
                 "area": instance.area,
                 "bbox": [instance.box[1], instance.box[0], instance.box[3], instance.box[2]],

@@ -15,7 +15,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from sisegcli.categories import Categories
 from sisegcli.data.texts import MAX_TEXT
 from sisegcli.errors import InputError
 from sisegcli.formats.files import below, refuse_existing, replacing
@@ -29,32 +28,14 @@ _TOP = [_HEAD, "train: images\n", "val: images\n", "names:\n"]
 
 
 class YoloWriter(Writer):
-    """Write ``yolo/`` into a folder.
+    """Write ``yolo/`` into a folder."""
 
-    Parameters
-    ----------
-    out : Path
-        The folder; it is made where it is missing.
-    categories : Categories
-        Names, and the order of classes.
-    polygons : bool
-        Without meaning here; taken so that all writers are made alike.
-    overwrite : bool
-        Replace files that exist.
-
-    Raises
-    ------
-    OutputError
-        If a file exists and `overwrite` is off, if it cannot be written, or if a stem leads out of the folder.
-    """
-
-    def __init__(self, out: Path, categories: Categories, *, polygons: bool = False, overwrite: bool = False) -> None:
-        self.folder = Path(out) / "yolo"
+    def begin(self) -> None:
+        """Name the files."""
+        self.folder = self.out / "yolo"
         self.paths = [self.folder]
         self._data = self.folder / "data.yaml"
-        refuse_existing(self._data, overwrite=overwrite)
-        self._categories = categories
-        self._overwrite = overwrite
+        refuse_existing(self._data, overwrite=self.overwrite)
         self._classes = 0
         self._closed = False
 
@@ -65,11 +46,11 @@ class YoloWriter(Writer):
     def write(self, result: ImageResult) -> str:
         """Write the labels of an image; return how many classes it needs."""
         [path] = self.files(result.stem)
-        refuse_existing(path, overwrite=self._overwrite)
+        refuse_existing(path, overwrite=self.overwrite)
         classes = 0
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             for instance in result.instances:
-                number = self._categories.number(instance.category)
+                number = self.categories.number(instance.category)
                 classes = max(classes, number + 1)
                 file.write(f"{number} {_corners(instance)}\n")
         return str(classes)
@@ -83,7 +64,7 @@ class YoloWriter(Writer):
         if self._closed:
             return
         # A string of JSON is one of YAML.
-        names = enumerate(category.name for category in self._categories.numbered(self._classes))
+        names = enumerate(category.name for category in self.categories.numbered(self._classes))
         lines = [f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in names]
         with replacing(self._data) as temporary:
             temporary.write_text("".join([*_TOP, *lines]), encoding="utf-8")

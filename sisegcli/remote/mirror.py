@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sisegcli.data.layouts.finding import READ
+from sisegcli.data.layouts.category_files import READ
 from sisegcli.errors import InputError, OptionError, OutputError, SisegError
 from sisegcli.remote.urls import READ_ONLY, WHOLE_OBJECTS, Url, file_system
 
@@ -68,8 +68,15 @@ class Mirror:
                 if place.name in READ or "ImageSets" in place.parts:
                     system.get_file(source, str(place))
 
-    def fetch(self, url: Url) -> None:
-        """Put every file below a URL in its place.
+    def fetch(self, url: Url, skip: Container[str] = ()) -> None:
+        """Put a file, or every file below a URL, in its place.
+
+        Parameters
+        ----------
+        url : Url
+            A file or a folder.
+        skip : container of str
+            Names of folders and files directly in it that are not wanted.
 
         Raises
         ------
@@ -77,6 +84,9 @@ class Mirror:
             If it cannot be listed or read.
         """
         for place, source, system in self._files(url):
+            inside = place.relative_to(self.place(url)).parts
+            if inside and inside[0] in skip:
+                continue
             with _input_errors(url, "read"):
                 system.get_file(source, str(place))
 
@@ -87,6 +97,11 @@ class Mirror:
             found = system.find(base)
         for source in sorted(found):
             name = source[len(base) :].lstrip("/")
+            if not name and len(found) == 1 and system.isfile(source):  # the URL is a file's
+                place = self.place(url)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                yield place, source, system
+                return
             if not name or name.endswith("/"):  # what some stores keep in place of folders
                 continue
             inside = PurePosixPath(name)

@@ -19,7 +19,8 @@ pictures and maps are follows from how many there are, so that the page stays be
 window.
 """
 
+from sisegcli.report.anywhere import report_anywhere
 from sisegcli.report.options import ReportOptions
 from sisegcli.report.writing import ReportSummary, write_report
 
-__all__ = ["ReportOptions", "ReportSummary", "write_report"]
+__all__ = ["ReportOptions", "ReportSummary", "report_anywhere", "write_report"]

@@ -26,10 +26,7 @@ import numpy as np
 
 from sisegcli.categories import Categories
 from sisegcli.formats.files import replacing
-from sisegcli.instances import Decision, Instance, Labels
-
-LEAST = 0.5
-"""Doubt from which a decision is listed."""
+from sisegcli.instances import DOUBTFUL, Decision, Instance, Labels
 
 COLUMNS = ("stem", "decision", "doubt", "category_id", "category", "first", "second", "y1", "x1", "y2", "x2")
 
@@ -58,7 +55,7 @@ def by_evidence(stem: str, decisions: Iterable[Decision], instances: Sequence[In
     """
     found: list[Row] = []
     for decision in decisions:
-        if decision.doubt < LEAST or not instances:
+        if not (decision.doubtful and instances):
             continue
         size = instances[0].size
         a, b = (_nearest(labels, place, size) for place in (decision.first, decision.second))
@@ -71,13 +68,13 @@ def by_evidence(stem: str, decisions: Iterable[Decision], instances: Sequence[In
 
 def by_scores(stem: str, doubts: Sequence[float], instances: Sequence[Instance], labels: Labels) -> list[Row]:
     """List touching instances of one category where the cuts around both are doubtful; see `cut_doubts`."""
-    if sum(doubt >= LEAST for doubt in doubts) < 2:
+    if sum(doubt >= DOUBTFUL for doubt in doubts) < 2:
         return []
     found: list[Row] = []
     for a, b in _touching(labels):
         one, other = instances[a - 1], instances[b - 1]
         doubt = min(doubts[a - 1], doubts[b - 1])
-        if doubt >= LEAST and one.category == other.category:
+        if doubt >= DOUBTFUL and one.category == other.category:
             found.append((stem, "split", doubt, one.category, a, b, *_middle(one), *_middle(other)))
     return found
 

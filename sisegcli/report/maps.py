@@ -15,7 +15,7 @@ from PIL import Image
 
 from sisegcli.categories import IGNORE
 from sisegcli.data.images import opened, to_rgb, upright
-from sisegcli.formats.overlay import PALETTE, choose_colours
+from sisegcli.formats.palette import PALETTE, choose_colours
 from sisegcli.instances import Instance, Labels
 
 QUALITY = 78

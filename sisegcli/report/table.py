@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sisegcli.categories import Categories
-from sisegcli.formats.overlay import PALETTE
+from sisegcli.formats.palette import PALETTE
 from sisegcli.instances import Instance
 from sisegcli.report.doubt import image_doubt
 from sisegcli.report.errors import Box, ImageErrors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +94,9 @@ class ReportSummary:
         }
 
 
-def write_report(options: ReportOptions, listener: Listener | None = None) -> ReportSummary:
+def write_report(
+    options: ReportOptions, listener: Listener | None = None, told: Callable[[str], str] = str
+) -> ReportSummary:
     """Write the report.
 
     Parameters
@@ -103,6 +105,8 @@ def write_report(options: ReportOptions, listener: Listener | None = None) -> Re
         What to show, and where to look for it.
     listener : Listener, optional
         Hears how it goes.
+    told : callable
+        Turns text with local places into what the user knows them as.
 
     Raises
     ------
@@ -130,9 +134,9 @@ def write_report(options: ReportOptions, listener: Listener | None = None) -> Re
     categories = Categories([*true, *named, *found.categories.values(), *known])
 
     summary = ReportSummary(page, len(found.images), sum(len(o.instances) for o in found.images.values()))
-    writer = _Writer(options, found, layout, categories, judged, summary, listener)
+    writer = _Writer(options, found, layout, categories, judged, summary, listener, told)
     for note in (*found.notes, *_notes(options, found, layout, judged.images)):
-        summary.notes.append(note)
+        summary.notes.append(told(note))
         listener.noticed(note)
     listener.found(_shown(options, found, layout), page)
     with replacing(page) as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -203,6 +207,7 @@ class _Writer:
     judged: Comparison
     summary: ReportSummary
     listener: Listener
+    told: Callable[[str], str]
 
     def __post_init__(self) -> None:
         lists = [output.instances for output in self.found.images.values()]
@@ -253,6 +258,8 @@ class _Writer:
         seen.content.update(fields.content)
         self._layers |= set(fields.content)
         seconds = output.seconds if output.seconds is not None else fields.seconds
+        took = "" if seconds is None else f", {seconds:.2f} s"
+        self.listener.detailed(f"{seen.stem}: instances: {len(output.instances):,}{took}")
         if seen.labels is not None and self._fields is not None:
             self.doubtful += by_evidence(seen.stem, fields.decisions, output.instances, seen.labels)
         elif seen.labels is not None and self._table.doubted:
@@ -273,6 +280,9 @@ class _Writer:
         """Return the address of an image file as seen from the page."""
         if pair is None or self.options.embed == "all":
             return None
+        known = self.told(str(pair.image))
+        if known != str(pair.image):  # not on this machine; a browser opens some of these
+            return quote(known, safe=":/") if known.startswith(("http://", "https://")) else None
         try:
             path = Path(os.path.relpath(pair.image.resolve(), self.summary.page.parent.resolve()))
         except ValueError:  # on another drive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,7 @@ def convert_anywhere(options: ConvertOptions, listener: Listener | None = None) 
     if options.resume and "out" in urls:
         raise OptionError(f"--resume needs an --out on this machine, and {urls['out']} is not; leave it out.")
     local["out"] = options.output  # named after the URL, not after its place
-    with _mirror() as mirror:
+    with mirrored() as mirror:
         for name, url in urls.items():
             if name == "out":
                 mirror.guard(url)
@@ -52,17 +52,22 @@ def convert_anywhere(options: ConvertOptions, listener: Listener | None = None) 
                 mirror.list(url)
             local[name] = mirror.place(url)
         chosen = replace(options, **local)
-        summary = convert(chosen, _Telling(listener, mirror), fetch=Fetching.of(mirror), told=mirror.told)
+        summary = convert(chosen, Telling(listener, mirror), fetch=Fetching.of(mirror), told=mirror.told)
         if "out" in urls:
-            _upload(mirror, chosen.output, summary.outputs)
-        summary.problems = _told(mirror, summary.problems)
+            upload(mirror, chosen.output, [*summary.outputs, chosen.output / RECORD])
+        summary.problems = told_problems(mirror, summary.problems)
         summary.outputs = [Path(mirror.told(str(path))) for path in summary.outputs]
         summary.layout = mirror.told(summary.layout)
         return summary
 
 
 def merge_anywhere(
-    folders: Sequence[Path], out: Path, *, partial: bool = False, overwrite: bool = False
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    partial: bool = False,
+    overwrite: bool = False,
+    detailed: Callable[[str], None] = lambda sentence: None,
 ) -> MergeSummary:
     """Join the outputs of several runs; see `merge`. Folders may be URLs; they are fetched whole.
 
@@ -73,8 +78,8 @@ def merge_anywhere(
     """
     folders, out = [local_path(folder) for folder in folders], local_path(out)
     if not any(url_of(path) for path in (*folders, out)):
-        return merge(folders, out, partial=partial, overwrite=overwrite)
-    with _mirror() as mirror:
+        return merge(folders, out, partial=partial, overwrite=overwrite, detailed=detailed)
+    with mirrored() as mirror:
         places = []
         target = url_of(out)
         if target is not None:
@@ -85,32 +90,43 @@ def merge_anywhere(
                 mirror.fetch(url)
             places.append(folder if url is None else mirror.place(url))
         there = out if target is None else mirror.place(target)
-        summary = merge(places, there, partial=partial, overwrite=overwrite)
+
+        def told(sentence: str) -> None:
+            detailed(mirror.told(sentence))
+
+        summary = merge(places, there, partial=partial, overwrite=overwrite, detailed=told)
         if target is not None:
-            _upload(mirror, there, summary.outputs)
+            upload(mirror, there, [*summary.outputs, there / RECORD])
         outputs = [Path(mirror.told(str(path))) for path in summary.outputs]
-        return replace(summary, outputs=outputs, problems=_told(mirror, summary.problems))
+        return replace(summary, outputs=outputs, problems=told_problems(mirror, summary.problems))
 
 
-class _Telling(Listener):
+class Telling(Listener):
     """Passes everything on, with URLs in place of local paths."""
 
     def __init__(self, listener: Listener, mirror: Mirror) -> None:
         self._listener, self._mirror = listener, mirror
         self.advanced = listener.advanced  # type: ignore[method-assign]
+        self.tiled = listener.tiled  # type: ignore[method-assign]
         self.resumed = listener.resumed  # type: ignore[method-assign]
         self.stopping = listener.stopping  # type: ignore[method-assign]
 
     def found(self, layout: Layout, out: Path) -> None:
+        """Pass on how the input was understood."""
         told = replace(layout, description=self._mirror.told(layout.description))
         self._listener.found(told, Path(self._mirror.told(str(out))))
 
     def noticed(self, sentence: str) -> None:
+        """Pass a sentence on."""
         self._listener.noticed(self._mirror.told(sentence))
+
+    def detailed(self, sentence: str) -> None:
+        """Pass a detail on."""
+        self._listener.detailed(self._mirror.told(sentence))
 
 
 @contextmanager
-def _mirror() -> Iterator[Mirror]:
+def mirrored() -> Iterator[Mirror]:
     """Make a mirror for a run; it is removed at the end, and errors name URLs."""
     root = Path(tempfile.mkdtemp(prefix="sisegcli-")).resolve()
     mirror = Mirror(root)
@@ -131,13 +147,21 @@ class _NotUploadedError(OutputError):
     """Outputs are finished but could not be uploaded; they are kept."""
 
 
-def _upload(mirror: Mirror, out: Path, outputs: Sequence[Path]) -> None:
+def upload(mirror: Mirror, out: Path, outputs: Sequence[Path]) -> None:
+    """Upload finished outputs, which lie in a folder; they are kept where that fails.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
     try:
-        mirror.upload([*outputs, out / RECORD])
+        mirror.upload(outputs)
     except OutputError as error:
         sentence = str(error).rstrip(".")
         raise _NotUploadedError(f"{sentence}; all outputs are in {out}, from where they can be copied.") from error
 
 
-def _told(mirror: Mirror, problems: Sequence[Problem]) -> list[Problem]:
+def told_problems(mirror: Mirror, problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems with URLs in place of local paths."""
     return [Problem(Path(mirror.told(str(problem.path))), mirror.told(problem.sentence)) for problem in problems]

@@ -16,6 +16,7 @@ from sisegcli.data.layouts import Archives, Layout, Problem, find_archives, find
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError, StalledError, StorageError
 from sisegcli.methods import Method, build_method, needs_images
+from sisegcli.running.details import describe_image, describe_input, describe_work
 from sisegcli.running.fetching import Fetching, Read
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.journal import Journal
@@ -102,6 +103,7 @@ def convert(
 
     for note in _notes(masks, categories):
         notice(note)
+    _tell(listener, describe_input(layout, masks, categories))
     with (
         profiled(options.profile) as stages,
         ExitStack() as stack,
@@ -123,14 +125,18 @@ def convert(
             elif options.engine == "ray" and method is None:
                 from sisegcli.running.on_ray import work_on_ray
 
+                _tell(listener, describe_work(options))
                 results = work_on_ray(options, work, categories, masks, interrupts, fetch)
             else:
-                method = method or build(options, categories)
+                if method is None:
+                    method = build(options, categories)
+                    _tell(listener, describe_work(options))
                 tiler = Tiler(options, method, masks, listener, interrupts)
                 results = run(options, work, masks, method, readers, interrupts, tiler, fetch, notice)
             with interrupts:
                 for finished in results:
-                    settler.settle(finished, told)
+                    for row in settler.settle(finished, told):
+                        listener.detailed(describe_image(work.pairs[row.number].stem, row))
                     listener.advanced(len(finished.numbers))
                     holes.give_back()
                 settler.finish()
@@ -180,6 +186,7 @@ def _outputs(options: ConvertOptions, categories: Categories, pool: Executor, re
         options.to,
         polygons=options.polygons,
         overlays=options.overlay,
+        legend=options.legend,
         overwrite=replace,
         pool=pool,
     )
@@ -195,6 +202,11 @@ def _notes(masks: MaskReader, categories: Categories) -> Iterator[str]:
                 f"Note: {value} is {categories.name(value)!r} in the category list, but --{option} {value} takes it "
                 f"away; pass --{option} none if it is a category."
             )
+
+
+def _tell(listener: Listener, details: Iterator[str]) -> None:
+    for detail in details:
+        listener.detailed(detail)
 
 
 def build(options: ConvertOptions, categories: Categories) -> Method:

@@ -16,6 +16,9 @@ class Listener:
     def noticed(self, sentence: str) -> None:
         """Hear of something that is no problem, but that a person would want to know."""
 
+    def detailed(self, sentence: str) -> None:
+        """Hear what only somebody who wants to know all would want to know: with what, and what came of each image."""
+
     def resumed(self, images: int) -> None:
         """Hear that so many images had been converted before, by the run that this one goes on with."""
 

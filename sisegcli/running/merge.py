@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,14 @@ class MergeSummary:
         }
 
 
-def merge(folders: Sequence[Path], out: Path, *, partial: bool = False, overwrite: bool = False) -> MergeSummary:
+def merge(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    partial: bool = False,
+    overwrite: bool = False,
+    detailed: Callable[[str], None] = lambda sentence: None,
+) -> MergeSummary:
     """Join the outputs of several runs.
 
     Shards are put in their order, whatever order they are given in, and the result is that of a run on all pairs, byte
@@ -77,6 +84,8 @@ def merge(folders: Sequence[Path], out: Path, *, partial: bool = False, overwrit
         Join although shards are missing or were interrupted, and list those as problems.
     overwrite : bool
         Whether outputs that exist already may be replaced.
+    detailed : callable
+        Hears what is joined, a sentence each.
 
     Raises
     ------
@@ -91,9 +100,14 @@ def merge(folders: Sequence[Path], out: Path, *, partial: bool = False, overwrit
         shards = sorted(zip(folders, records, strict=True), key=lambda shard: shard[1].shard)
         folders, records = [folder for folder, _ in shards], [record for _, record in shards]
         problems = _check(folders, records, out, partial=partial)
+        for folder, record in zip(folders, records, strict=True):
+            detailed(
+                f"{folder}: shard {record.shard}, images: {record.converted:,}, problems: {len(record.problems):,}"
+            )
         folders = [folder for folder, record in zip(folders, records, strict=True) if record.converted]
         problems += dict.fromkeys(problem for record in records for problem in record.problems)
     kinds = _kinds(folders)
+    detailed(f"Joined one by one: {', '.join(kinds)}.")
     targets = list(dict.fromkeys(out / Path(name).parts[0] for name in kinds))
     refuse_existing(*(out / name for name in kinds if name in FILES), overwrite=overwrite)
     for target in targets:

@@ -46,6 +46,8 @@ class ConvertOptions:
         Polygons instead of run-length codes in COCO files.
     overlay : bool
         Also draw pictures of the instances into ``OUT/overlay``.
+    legend : bool
+        Whether these pictures list their categories.
     method : str
         ``siseg``, ``components`` or ``watershed``.
     device, weights, refine, edges
@@ -93,6 +95,7 @@ class ConvertOptions:
     to: tuple[str, ...] = ("coco",)
     polygons: bool = False
     overlay: bool = False
+    legend: bool = True
     method: str = "siseg"
     device: str = "auto"
     weights: str = "default"

@@ -80,11 +80,12 @@ class Outputs:
         *,
         polygons: bool = False,
         overlays: bool = False,
+        legend: bool = True,
         overwrite: bool = False,
         pool: Executor,
     ) -> None:
         self._out = out
-        self._overlays = Overlays(out, categories, pool) if overlays else None
+        self._overlays = Overlays(out, categories, pool, legend=legend) if overlays else None
         self._writers: dict[str, Writer] = {}
         try:
             for name in dict.fromkeys(formats):

@@ -11,7 +11,7 @@ from sisegcli.categories import Categories
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import OutputError, StorageError
 from sisegcli.formats.files import replacing
-from sisegcli.formats.overlay import draw_overlay
+from sisegcli.formats.overlay import draw_overlay, readable_scale
 from sisegcli.instances import Segmentation
 from sisegcli.running.reading import Sample
 
@@ -29,12 +29,15 @@ class Overlays:
         Names to write on the instances.
     pool : Executor
         Draws and writes.
+    legend : bool
+        Whether categories are listed below or beside each image.
     """
 
-    def __init__(self, out: Path, categories: Categories, pool: Executor) -> None:
+    def __init__(self, out: Path, categories: Categories, pool: Executor, *, legend: bool = True) -> None:
         self.folder = out / FOLDER
         self._categories = categories
         self._pool = pool
+        self._legend = legend
 
     def files(self, stem: str) -> list[Path]:
         """Return the picture of an image."""
@@ -49,7 +52,12 @@ class Overlays:
 
     def _draw(self, sample: Sample, segmentation: Segmentation) -> Problem | None:
         picture = draw_overlay(
-            sample.image, segmentation.instances, segmentation.displacement, categories=self._categories
+            sample.image,
+            segmentation.instances,
+            segmentation.displacement,
+            categories=self._categories,
+            scale=readable_scale(sample.size),
+            legend=self._legend,
         )
         [path] = self.files(sample.pair.stem)
         try:

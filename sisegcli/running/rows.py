@@ -34,6 +34,8 @@ class Row:
         Instances, and pixels of them, that a minimal area or score took away.
     entries : mapping
         Entries in files of the whole run, by format.
+    doubted : int
+        Cuts that were close; a database does not keep them.
     """
 
     number: int
@@ -45,9 +47,10 @@ class Row:
     removed: int = 0
     removed_pixels: int = 0
     entries: Mapping[str, str] = field(default_factory=dict)
+    doubted: int = 0
 
     def kept(self) -> tuple[Any, ...]:
-        """Return what a database keeps of it: all but the entries, in order."""
+        """Return what a database keeps of it: all but entries and doubts, in order."""
         counts = json.dumps({str(key): count for key, count in self.instances.items()}) if self.instances else None
         reason = text(self.reason) if self.reason else None
         columns = (self.number, self.state, reason, round(self.seconds, 4), self.bytes, counts)

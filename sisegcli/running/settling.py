@@ -62,8 +62,8 @@ class Settler:
         self._ahead = ahead
         self._waiting: deque[list[tuple[Row, Written | None]]] = deque()
 
-    def settle(self, finished: Finished, told: Callable[[str], str] = str) -> None:
-        """Write the results of a batch.
+    def settle(self, finished: Finished, told: Callable[[str], str] = str) -> list[Row]:
+        """Write the results of a batch; return what is known of each by now.
 
         Parameters
         ----------
@@ -82,6 +82,7 @@ class Settler:
         self._waiting.append(rows)
         while self._waiting and (self._pending() > self._ahead or all(map(_is_whole, self._waiting[0]))):
             self._note(self._waiting.popleft())
+        return [row for row, _ in rows]
 
     def finish(self) -> None:
         """Wait for all pictures, and make sure of the journal."""
@@ -109,7 +110,8 @@ class Settler:
         counts = Counter(instance.category for instance in segmentation.instances)
         gone = segmentation.removed, segmentation.removed_pixels
         lacking = "\n".join(map(told, written.lacking)) or None
-        return Row(number, DONE, lacking, seconds, 0, counts, *gone, written.entries), written
+        doubted = sum(decision.doubtful for decision in segmentation.decisions)
+        return Row(number, DONE, lacking, seconds, 0, counts, *gone, written.entries, doubted), written
 
     def _pending(self) -> int:
         return sum(not _is_whole(one) for one in _all(self._waiting))

@@ -21,6 +21,9 @@ class TrainListener:
     def corrected(self, images: int) -> None:
         """Hear that in so many images instances were told apart by hand."""
 
+    def detailed(self, sentence: str) -> None:
+        """Hear what only somebody who wants to know all would want to know."""
+
     def stepped(self, step: int, progress: float, record: Mapping[str, float]) -> None:
         """Hear of a finished step; `progress` runs from 0 to 1, `record` holds recent mean losses."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,6 +95,8 @@ def _train(
 ) -> TrainSummary:
     problems: list[str] = []
     sources = _sources(options, problems)
+    for sentence in problems:
+        listener.problem(sentence)
     # Before all that takes long, as its images are looked at.
     validation = Validation(options.val, options.val_split, device) if options.val and processes.first else None
     network, config = first_network(options, recipe)
@@ -118,6 +120,8 @@ def _train(
     options.out.mkdir(parents=True, exist_ok=True)
     if maker.corrected:
         listener.corrected(maker.corrected)
+    for detail in _details(options, recipe):
+        listener.detailed(detail)
     listener.started(images, sum(p.numel() for p in network.parameters()), str(device), options.out)
     return _run(trainer, validation, listener, problems)
 
@@ -205,6 +209,16 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
             validate()
     name = "best.safetensors" if best is not None else "weights.safetensors"
     return TrainSummary(out / name, trainer.step, trainer.elapsed, dict(trainer.means), best, interrupted, problems)
+
+
+def _details(options: TrainOptions, recipe: Recipe) -> Iterator[str]:
+    """Yield what somebody who wants to know all would want to know."""
+    start = options.start or options.backbone_weights or "ImageNet's weights"
+    yield f"Recipe: {options.recipe}. Backbone: {options.backbone}, from {start}. Seed: {options.seed}."
+    yield (
+        f"Batches of {recipe.batch_size} crops of {recipe.crop} × {recipe.crop} pixels, by {options.workers} "
+        f"processes; peak learning rate {recipe.lr:g}; saved every {options.save_every} steps."
+    )
 
 
 def _recipe(options: TrainOptions) -> Recipe:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sisegcli.categories import Categories
-from sisegcli.data.category_lists import load_categories
 from sisegcli.data.images import EXTENSIONS
-from sisegcli.data.layouts.hugging_face import METADATA, metadata_pairs
-from sisegcli.data.layouts.known import CONFIGS, is_full_ade20k, recognise
+from sisegcli.data.layouts.category_files import find_categories, listed_categories, marked_categories
+from sisegcli.data.layouts.hugging_face import metadata_pairs
+from sisegcli.data.layouts.known import is_full_ade20k, recognise
 from sisegcli.data.layouts.pairing import LOSSLESS, LOSSY, Match, list_stems, pair_flat, pair_folders
-from sisegcli.data.layouts.records import Layout, Pair, Problem
+from sisegcli.data.layouts.records import Layout, Pair, Problem, counted
 from sisegcli.data.layouts.voc import class_folders, read_split, voc_folder
 from sisegcli.data.mask_values import MaskValues
 from sisegcli.errors import LayoutError
@@ -33,26 +32,6 @@ _MASK_FOLDERS = (
     "v1.2/labels",
 )
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-
-CATEGORY_FILES = (
-    "categories.json",
-    "categories.csv",
-    "categories.txt",
-    "classes.txt",
-    "class_names.txt",
-    "id2label.json",
-)
-
-READ = (*CATEGORY_FILES, *CONFIGS, *METADATA)
-"""What is read to find pairs; of all other files, only names matter."""
-
-# What lies beside the images of a data set whose categories are built in.
-_MARKS = {
-    "objectInfo150.txt": "ade20k",
-    "objectInfo150.csv": "ade20k",
-    "gtFine": "cityscapes",
-    "gtCoarse": "cityscapes",
-}
 
 _KINDS = {"voc": "VOC development kit", "folders": "Two folders", "explicit": "Two folders that were named"}
 
@@ -129,7 +108,8 @@ def find_pairs(
 
     match, problems = _pair(image_folder, mask_folder, names, deep=image_folder != base)
     if name == "voc" and names is None:
-        more = f"; {len(match.images_alone)} more images have no mask" if match.images_alone else ""
+        alone = len(match.images_alone)
+        more = f"; {alone} more image{' has' if alone == 1 else 's have'} no mask" if alone else ""
     else:
         problems += [_no_mask(path) for path in match.images_alone]
         more = ""
@@ -151,8 +131,10 @@ def _layout(
     kind = _KINDS.get(name, "")
     if known is not None and name != "explicit":
         name, kind = known.name, known.title
-    categories = _listed(places) or (known.categories if known is not None else None) or _marked(places, voc)
-    description = f"{kind}: {len(pairs)} pairs{where}."
+    categories = (
+        listed_categories(places) or (known.categories if known is not None else None) or marked_categories(places, voc)
+    )
+    description = f"{kind}: {counted(pairs)}{where}."
     values = MaskValues() if known is None else known.values
     return Layout(name, description, pairs, sorted(problems), categories, values)
 
@@ -165,8 +147,8 @@ def _from_metadata(base: Path) -> Layout | None:
     pairs, problems = found
     if not pairs:
         raise LayoutError(f"{base} has metadata of images and masks, but {problems[0].sentence}")
-    description = f"Hugging Face image folder: {len(pairs)} pairs from {base}."
-    categories = _listed([base, *sorted({pair.image.parent for pair in pairs})])
+    description = f"Hugging Face image folder: {counted(pairs)} from {base}."
+    categories = listed_categories([base, *sorted({pair.image.parent for pair in pairs})])
     return Layout("hugging-face", description, pairs, sorted(problems), categories)
 
 
@@ -249,7 +231,7 @@ def _flat(folder: Path, base: Path) -> Layout:
         )
     first = match.pairs[0]
     description = (
-        f"Images and masks side by side: {len(match.pairs)} pairs in {folder},"
+        f"Images and masks side by side: {counted(match.pairs)} in {folder},"
         f" such as {first.image.name} with {first.mask.name}."
     )
     problems = [*match.doubles, *map(_no_mask, match.images_alone), *map(_no_image, match.masks_alone)]
@@ -270,27 +252,6 @@ def _subfolder(base: Path, names: Sequence[str], extensions: Sequence[str]) -> P
     folders |= {f"{name}/labels": path / "labels" for name, path in folders.items() if (path / "labels").is_dir()}
     there = (folders[name] for name in names if name in folders)
     return next((folder for folder in there if list_stems(folder, extensions)), None)
-
-
-def find_categories(places: Iterable[Path], voc: Path | None = None) -> Categories | None:
-    """Load the list of categories that lies beside the images, or the one of the data set whose layout this is."""
-    places = list(dict.fromkeys(places))
-    return _listed(places) or _marked(places, voc)
-
-
-def _listed(places: Iterable[Path]) -> Categories | None:
-    """Load the list of categories that lies beside the images."""
-    paths = (place / name for place in places for name in CATEGORY_FILES)
-    return next((load_categories(path) for path in paths if path.is_file()), None)
-
-
-def _marked(places: Iterable[Path], voc: Path | None) -> Categories | None:
-    """Load the list of the data set whose layout this is."""
-    for place in places:
-        for mark, known in _MARKS.items():
-            if (place / mark).exists():
-                return load_categories(known)
-    return None if voc is None else load_categories("voc")
 
 
 def _no_mask(path: Path) -> Problem:

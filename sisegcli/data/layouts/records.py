@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -78,3 +79,12 @@ def leads_out(name: str) -> bool:
     """
     path = PurePosixPath(name)
     return not path.name or path.is_absolute() or ".." in path.parts or "\0" in name
+
+
+def counted(pairs: Sequence[Pair]) -> str:
+    """Return how many pairs there are, in words.
+
+    >>> counted([]), counted([Pair("a", Path("a.jpg"), Path("a.png"))])
+    ('0 pairs', '1 pair')
+    """
+    return f"{len(pairs)} pair{'' if len(pairs) == 1 else 's'}"

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from sisegcli.data.images import EXTENSIONS
-from sisegcli.data.layouts.finding import find_categories
+from sisegcli.data.layouts.category_files import find_categories
 from sisegcli.data.layouts.pairing import LOSSLESS, LOSSY
-from sisegcli.data.layouts.records import Layout, Pair, Problem
+from sisegcli.data.layouts.records import Layout, Pair, Problem, counted
 from sisegcli.errors import InputError, LayoutError
 
 TAR = ".tar"
@@ -88,7 +88,7 @@ def pair_archives(archives: Sequence[Path]) -> Layout:
     count = f"{len(archives)} archive{'s' * (len(archives) > 1)}"
     return Layout(
         "webdataset",
-        f"WebDataset: {len(pairs)} pairs in {count}, such as {one.image} with {one.mask.name}.",
+        f"WebDataset: {counted(list(pairs.values()))} in {count}, such as {one.image} with {one.mask.name}.",
         [pairs[stem] for stem in sorted(pairs)],
         sorted(problems),
         find_categories([archives[0].parent]),
