@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from sisegcli.grouping.components import number_densely
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Ints = NDArray[np.integer[Any]]
@@ -178,7 +180,8 @@ def contacts(labels: Labels, region: Ints, boundary: Floats | None) -> tuple[Int
         values.append(np.maximum(boundary.flat[near], boundary.flat[far]))
     base = len(region)
     keys = np.concatenate(low).astype(np.int64) * base + np.concatenate(high)
-    unique, inverse, length = np.unique(keys, return_inverse=True, return_counts=True)
+    unique, inverse = number_densely(keys)
+    length = np.bincount(inverse, minlength=len(unique))
     strength = np.zeros(len(unique))
     if boundary is not None:
         strength = np.bincount(inverse, np.concatenate(values), len(unique)) / np.maximum(length, 1)

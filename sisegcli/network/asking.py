@@ -172,5 +172,5 @@ def _tensors(
     for out, (shape, window) in zip(shown, shapes, strict=True):
         paste_window(out, Image.fromarray(shape), window, smooth=smooth)
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(device, non_blocking=True)
-    t, p = (torch.from_numpy(a)[:, None].to(device).float() / 255 for a in (known, shown))
+    t, p = (torch.from_numpy(a)[:, None].to(device).float().div_(255) for a in (known, shown))
     return x, t, p
