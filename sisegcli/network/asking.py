@@ -59,7 +59,7 @@ class Sight:
                 if found is not None:
                     place, part = found
                     picture[place] = np.frombuffer(part.tobytes("raw", "RGB"), np.uint8).reshape(*part.size[::-1], 3)
-                    thing[place] = part.getchannel(3)
+                    thing[place] = np.frombuffer(part.tobytes("raw", "X"), np.uint8).reshape(part.size[::-1])
             else:
                 paste_window(picture, self.photograph, window, smooth=True)
                 paste_window(thing, self.things, window, smooth=False)
