@@ -236,7 +236,9 @@ def test_batches_do_not_change_answers(backbone: type[nn.Module], monkeypatch: p
     network = lively(EdgeRefiner(backbone=backbone(), width=8))
     given = scene()
     kept = [values.copy() for values in given]
-    drawn = [Drawer(network, CPU, batch_size=size).draw(Sight(*given), WINDOWS, instances_in(WINDOWS)) for size in (1, 3)]
+    drawn = [
+        Drawer(network, CPU, batch_size=size).draw(Sight(*given), WINDOWS, instances_in(WINDOWS)) for size in (1, 3)
+    ]
     assert np.std(drawn[0][0]) > 0.01 and np.std(drawn[0][1]) > 1e-4
     for one, other in zip(*drawn, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)

@@ -282,7 +282,8 @@ def test_batches_do_not_change_answers(backbone: type[nn.Module]) -> None:
     nn.init.normal_(network.inject[2].weight)
     image, things = scene()
     asked = [
-        Asker(network, CPU, batch_size=size).ask(Sight(image, things), WINDOWS, prompts_on(WINDOWS)) for size in (1, 3, 9)
+        Asker(network, CPU, batch_size=size).ask(Sight(image, things), WINDOWS, prompts_on(WINDOWS))
+        for size in (1, 3, 9)
     ]
     alone = [Asker(network, CPU).ask(Sight(image, things), [w], prompts_on([w]))[0] for w in WINDOWS]
     assert np.std(asked[0]) > 0.01

@@ -226,7 +226,9 @@ def test_batches_do_not_change_verdicts(backbone: type[nn.Module], monkeypatch: 
     network = lively(Wholeness(backbone=backbone(), width=8))
     given = scene()
     kept = [values.copy() for values in given]
-    one, three = (Jury(network, CPU, batch_size=size).judge(Sight(*given), WINDOWS, shapes_in(WINDOWS)) for size in (1, 3))
+    one, three = (
+        Jury(network, CPU, batch_size=size).judge(Sight(*given), WINDOWS, shapes_in(WINDOWS)) for size in (1, 3)
+    )
     assert np.std(one[:, 0]) > 1e-4 and np.std(one[:, 1]) > 1e-4
     np.testing.assert_allclose(one, three, rtol=1e-3, atol=1e-4)
     assert all(np.array_equal(values, before) for values, before in zip(given, kept, strict=True))

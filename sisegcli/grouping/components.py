@@ -23,9 +23,7 @@ NEIGHBOURS = (
 """Slices of an image that pair each pixel with half of its 8 neighbours, so that each pair of neighbours comes once."""
 
 
-def label_components(
-    mask: Ints, stuff: Collection[int] = (), connectivity: Literal[4, 8] = 8
-) -> Components:
+def label_components(mask: Ints, stuff: Collection[int] = (), connectivity: Literal[4, 8] = 8) -> Components:
     """Label the connected components of pixels of one category.
 
     Parameters
@@ -83,6 +81,8 @@ def count_pixels(labels: Labels, *, least: int = 0) -> NDArray[np.int64]:
     ----------
     labels : (H, W) array of ints
         Labels from 0; those of an image come in runs, far fewer than pixels.
+    least : int
+        Length of the answer, at least.
 
     Examples
     --------

@@ -42,12 +42,13 @@ class Sight:
     """
 
     def __init__(self, image: Image8, things: Image8) -> None:
-        self.photograph, self.things = Image.fromarray(image), Image.fromarray(things)
+        self.image, self.things = image, things
+        self._photograph, self._mask = Image.fromarray(image), Image.fromarray(things)
 
     @cached_property
-    def both(self) -> Image.Image:
+    def _both(self) -> Image.Image:
         """Both in one image of four bands, which is resized faster than two; each band comes out the same."""
-        return Image.merge("RGBX", (*self.photograph.split(), self.things))
+        return Image.merge("RGBX", (*self._photograph.split(), self._mask))
 
     def cut(self, windows: Sequence[Window], *, smooth: bool) -> tuple[Image8, Image8]:
         """Cut windows out of the photograph, (N, WINDOW, WINDOW, 3), and out of the things, smoothed or not."""
@@ -55,14 +56,14 @@ class Sight:
         pictures, known = np.full((*size, 3), GREY, np.uint8), np.zeros(size, np.uint8)
         for picture, thing, window in zip(pictures, known, windows, strict=True):
             if smooth:
-                found = cut_part(self.both, window, smooth=True)
+                found = cut_part(self._both, window, smooth=True)
                 if found is not None:
                     place, part = found
                     picture[place] = np.frombuffer(part.tobytes("raw", "RGB"), np.uint8).reshape(*part.size[::-1], 3)
                     thing[place] = np.frombuffer(part.tobytes("raw", "X"), np.uint8).reshape(part.size[::-1])
             else:
-                paste_window(picture, self.photograph, window, smooth=True)
-                paste_window(thing, self.things, window, smooth=False)
+                paste_window(picture, self._photograph, window, smooth=True)
+                paste_window(thing, self._mask, window, smooth=False)
         return pictures, known
 
 
