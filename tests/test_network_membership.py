@@ -28,7 +28,7 @@ from sisegcli.network.checkpoint import (
 from sisegcli.network.efficientnet_lite import LITE0, EfficientNetLite
 from sisegcli.network.membership import Membership
 from sisegcli.network.resnet import ResNet
-from sisegcli.windows import CELLS, WINDOW, Window
+from sisegcli.windows import CELLS, WINDOW, Window, cut_window
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -383,3 +383,15 @@ def test_a_checkpoint_with_one_gives_its_backbone_to_networks_without(tmp_path: 
     other = build_network(NetworkConfig("small", width=3))
     load_backbone_weights(other, path)
     assert torch.equal(other.backbone.first.weight, loaded.backbone.first.weight)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_sight_cuts_photograph_and_things_as_if_alone(smooth: bool) -> None:
+    rng = np.random.default_rng(7)
+    image = rng.integers(0, 256, (61, 83, 3), np.uint8)
+    things = np.where(rng.random((61, 83)) < 0.5, 255, 0).astype(np.uint8)
+    beside = [Window(-30.5, -20.0, 70.25), Window(10.0, 60.0, 45.0), Window(20.0, 30.0, 8.0), Window(90.0, 90.0, 5.0)]
+    pictures, known = Sight(image, things).cut(beside, smooth=smooth)
+    for picture, thing, window in zip(pictures, known, beside, strict=True):
+        np.testing.assert_array_equal(picture, cut_window(image, window, fill=GREY, smooth=True))
+        np.testing.assert_array_equal(thing, cut_window(things, window, fill=0, smooth=smooth))
