@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.eyes import Eyes
+from sisegcli.grouping.components import Components
 from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.prompts import Ask
 from sisegcli.instances import Segmentation
-from sisegcli.network.asking import Asker, Jury
+from sisegcli.network.asking import Asker, Jury, Sight
 from sisegcli.network.inference import Predictor
 from sisegcli.segmenter import Segmenter
 from sisegcli.windows import Window
@@ -113,15 +114,13 @@ class RememberingAsker(Asker):
         super().__init__(own.network, own.device, batch_size=own.batch_size)
         self._memory, self._blind = memory, blind
 
-    def ask(
-        self, image: Image8, things: Image8, windows: Sequence[Window], prompts: Sequence[tuple[Image8, Window]]
-    ) -> Floats:
+    def ask(self, sight: Sight, windows: Sequence[Window], prompts: Sequence[tuple[Image8, Window]]) -> Floats:
         """Ask about prompts on one image; see `Asker.ask`."""
         if self._blind:
-            things = np.full_like(things, 255)
-        shown = _digest(image, things, *(core for core, _ in prompts))
+            sight = Sight(sight.image, np.full_like(sight.things, 255))
+        shown = _digest(sight.image, sight.things, *(core for core, _ in prompts))
         question = (id(self.network), shown, *windows, *(place for _, place in prompts))
-        return self._memory.recall(question, partial(super().ask, image, things, windows, prompts))
+        return self._memory.recall(question, partial(super().ask, sight, windows, prompts))
 
 
 class RememberingJury(Jury):
@@ -131,15 +130,13 @@ class RememberingJury(Jury):
         super().__init__(own.network, own.device, batch_size=own.batch_size)
         self._memory, self._blind = memory, blind
 
-    def judge(
-        self, image: Image8, things: Image8, windows: Sequence[Window], shapes: Sequence[tuple[Image8, Window]]
-    ) -> Floats:
+    def judge(self, sight: Sight, windows: Sequence[Window], shapes: Sequence[tuple[Image8, Window]]) -> Floats:
         """Judge shapes of one image; see `Jury.judge`."""
         if self._blind:
-            things = np.full_like(things, 255)
-        shown = _digest(image, things, *(shape for shape, _ in shapes))
+            sight = Sight(sight.image, np.full_like(sight.things, 255))
+        shown = _digest(sight.image, sight.things, *(shape for shape, _ in shapes))
         question = (id(self.network), shown, *windows, *(place for _, place in shapes))
-        return self._memory.recall(question, partial(super().judge, image, things, windows, shapes))
+        return self._memory.recall(question, partial(super().judge, sight, windows, shapes))
 
 
 def _digest(*arrays: NDArray[Any]) -> bytes:
@@ -183,6 +180,7 @@ class WatchedSegmenter(Segmenter):
     def _segment(
         self,
         mask: NDArray[np.int32],
+        components: Components,
         displacement: Floats,
         boundary: Floats,
         outer: Floats | None,
@@ -190,4 +188,4 @@ class WatchedSegmenter(Segmenter):
         size: tuple[int, int],
     ) -> Segmentation:
         self.seen = Scene(mask, displacement, boundary, eyes.ask)
-        return super()._segment(mask, displacement, boundary, outer, eyes, size)
+        return super()._segment(mask, components, displacement, boundary, outer, eyes, size)

@@ -12,7 +12,7 @@ from sisegcli.grid import STRIDE
 from sisegcli.grouping.outlines import Draw, Look
 from sisegcli.grouping.prompts import Ask, Prompt
 from sisegcli.grouping.wholeness import Judge, Shape
-from sisegcli.network.asking import Asker, Drawer, Jury
+from sisegcli.network.asking import Asker, Drawer, Jury, Sight
 
 Floats = NDArray[np.float32]
 
@@ -44,18 +44,18 @@ def open_eyes(
     asker, jury, drawer : optional
         The networks.
     """
-    known = np.where(things > 0, 255, 0).astype(np.uint8)
+    sight = Sight(image, (things > 0) * np.uint8(255))
 
     def ask(prompts: Sequence[Prompt]) -> Floats:
         cores = [(p.core, p.window.scaled(1 / STRIDE).moved(*p.corner)) for p in prompts]
-        return asker.ask(image, known, [p.window for p in prompts], cores)  # type: ignore[union-attr]
+        return asker.ask(sight, [p.window for p in prompts], cores)  # type: ignore[union-attr]
 
     def judge(shapes: Sequence[Shape]) -> Floats:
         shown = [(s.shape, s.window.scaled(1 / STRIDE).moved(*s.corner)) for s in shapes]
-        return jury.judge(image, known, [s.window for s in shapes], shown)  # type: ignore[union-attr]
+        return jury.judge(sight, [s.window for s in shapes], shown)  # type: ignore[union-attr]
 
     def draw(looks: Sequence[Look]) -> tuple[Floats, Floats]:
         shapes = [(look.shape, look.window.moved(*look.corner)) for look in looks]
-        return drawer.draw(image, known, [look.window for look in looks], shapes)  # type: ignore[union-attr]
+        return drawer.draw(sight, [look.window for look in looks], shapes)  # type: ignore[union-attr]
 
     return Eyes(ask if asker else None, judge if jury else None, draw if drawer else None)

@@ -21,6 +21,7 @@ from sisegcli.devices import pick_device
 from sisegcli.enlarging import enlarge, in_pixels, shrink
 from sisegcli.errors import CheckpointError, ImageError, OptionError
 from sisegcli.eyes import Eyes, open_eyes
+from sisegcli.grouping.components import Components, label_components
 from sisegcli.grouping.group import group
 from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.outlines import looks_rough
@@ -210,7 +211,8 @@ class Segmenter:
             images = [enlarge(image, self.magnify, Image.Resampling.BILINEAR) for image in images]
             masks = [enlarge(mask, self.magnify, Image.Resampling.NEAREST) for mask in masks]
         things = [thing_map(mask, self.stuff) for mask in masks]
-        eyes = [self._eyes(*seen) for seen in zip(images, masks, things, strict=True)]
+        components = [label_components(mask, stuff=self.stuff, connectivity=4) for mask in masks]
+        eyes = [self._eyes(*seen) for seen in zip(images, masks, things, components, strict=True)]
         # Where the mask's edges are not to be trusted, only what the image alone shows counts.
         unknown = [np.full_like(thing, -1) for thing in things]
         shown = [blind if eye.draw else thing for eye, thing, blind in zip(eyes, things, unknown, strict=True)]
@@ -219,8 +221,10 @@ class Segmenter:
         if self.options.edges == "refine" and self.drawer is None:
             outer = [edges for _, edges in self.predictor.predict(images, unknown)]
         return [
-            self._segment(mask, field, boundary, edges, eye, (size[0], size[1]))
-            for mask, (field, boundary), edges, eye, size in zip(masks, fields, outer, eyes, sizes, strict=True)
+            self._segment(mask, found, field, boundary, edges, eye, (size[0], size[1]))
+            for mask, found, (field, boundary), edges, eye, size in zip(
+                masks, components, fields, outer, eyes, sizes, strict=True
+            )
         ]
 
     def on_processor(self) -> Segmenter | None:
@@ -259,18 +263,25 @@ class Segmenter:
     def _whole_score(self, category: int, sureness: float, area: int, total: int, pixels: int) -> float:
         return 1.0 if category in self.stuff else sureness * size_score(area, total, pixels)
 
-    def _eyes(self, image: NDArray[np.uint8], mask: NDArray[np.int32], things: NDArray[np.int8]) -> Eyes:
+    def _eyes(
+        self,
+        image: NDArray[np.uint8],
+        mask: NDArray[np.int32],
+        things: NDArray[np.int8],
+        components: Components | None = None,
+    ) -> Eyes:
         """Return ways to look at an image again; with the edge refiner only if its mask's outlines are rough."""
         eyes = open_eyes(image, things, asker=self.asker, jury=self.jury, drawer=self.drawer)
         edges = self.options.edges
         if eyes.draw is not None and edges != "refine":
-            rough = edges == "auto" and looks_rough(mask, eyes.draw, stuff=self.stuff)
+            rough = edges == "auto" and looks_rough(mask, eyes.draw, stuff=self.stuff, components=components)
             return eyes if rough else eyes._replace(draw=None)
         return eyes
 
     def _segment(
         self,
         mask: NDArray[np.int32],
+        components: Components,
         displacement: Floats,
         boundary: Floats,
         outer: Floats | None,
@@ -287,6 +298,7 @@ class Segmenter:
             judge=eyes.judge,
             draw=eyes.draw,
             stuff=self.stuff,
+            components=components,
         )
         labels = found.labels
         decisions = in_pixels(found.decisions, labels.shape, size)

@@ -68,19 +68,34 @@ def cut_window(
     [[3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0], [0, 0, 0, 0]]
     """
     picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-    width, height = picture.size
     channels = (3,) if picture.mode == "RGB" else ()
     out = np.full((size, size, *channels), fill, np.int32 if picture.mode == "I" else np.uint8)
+    paste_window(out, picture, window, smooth=smooth)
+    return out
+
+
+def paste_window(out: NDArray[Any], picture: Image.Image, window: Window, *, smooth: bool) -> None:
+    """Cut a window out, as `cut_window` does, into an array of its size that holds what lies beyond the image."""
+    found = cut_part(picture, window, smooth=smooth, size=len(out))
+    if found is not None:
+        place, part = found
+        out[place] = part
+
+
+def cut_part(
+    picture: Image.Image, window: Window, *, smooth: bool, size: int = WINDOW
+) -> tuple[tuple[slice, slice], Image.Image] | None:
+    """Return where in a window the image lies, and what is there; None if nothing is. See `cut_window`."""
+    width, height = picture.size
     top, left = max(0.0, window.top), max(0.0, window.left)
     bottom, right = min(float(height), window.top + window.side), min(float(width), window.left + window.side)
     if bottom <= top or right <= left:
-        return out
+        return None
     scale = size / window.side
     y, x = round((top - window.top) * scale), round((left - window.left) * scale)
     inner = (min(size - y, round((bottom - top) * scale)), min(size - x, round((right - left) * scale)))
     if min(inner) < 1:
-        return out
+        return None
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     part = picture.resize((inner[1], inner[0]), method, box=(left, top, right, bottom))
-    out[y : y + inner[0], x : x + inner[1]] = np.asarray(part)
-    return out
+    return (slice(y, y + inner[0]), slice(x, x + inner[1])), part

@@ -35,7 +35,7 @@ from sisegcli.errors import LayoutError
 from sisegcli.evaluation import TruthImage, evaluate, load_truth
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.instances import Instance, instances_from_labels
-from sisegcli.network.asking import Asker
+from sisegcli.network.asking import Asker, Sight
 from sisegcli.network.checkpoint import NetworkConfig, build_network, save_checkpoint
 from sisegcli.network.inference import Predictor
 from sisegcli.segmenter import Segmenter
@@ -175,10 +175,10 @@ def test_columns_of_a_network_share_its_answers_and_equal_separate_runs(
         calls.append("predict")
         return [(field, np.roll(boundary, 2, 1) * np.float32(0.9 if thing.min() < 0 else 0.6)) for thing in things]
 
-    def ask(self: Asker, image: Any, things: np.ndarray, windows: Any, prompts: Any) -> np.ndarray:
+    def ask(self: Asker, sight: Sight, windows: Any, prompts: Any) -> np.ndarray:
         """Call all one object, if the mask is not shown."""
         calls.append("ask")
-        return np.full((len(windows), CELLS, CELLS), 4 if things.all() else -0.5, np.float32)
+        return np.full((len(windows), CELLS, CELLS), 4 if sight.things.all() else -0.5, np.float32)
 
     monkeypatch.setattr(Predictor, "predict", predict)
     monkeypatch.setattr(Asker, "ask", ask)
@@ -213,7 +213,7 @@ def test_columns_of_a_network_share_its_answers_and_equal_separate_runs(
             segmenter.predictor.predict = lambda i, t, p=predictor: [(d, np.ones_like(b)) for d, b in p(i, t)]
         if "blind" in changes:
             segmenter.predictor.predict = lambda i, t, p=predictor: p(i, [blind])
-            segmenter.asker.ask = lambda i, t, w, p, a=asker: a(i, np.full((64, 96), 255, np.uint8), w, p)
+            segmenter.asker.ask = lambda s, w, p, a=asker: a(Sight(s.image, np.full((64, 96), 255, np.uint8)), w, p)
         assert found[title] == separately(segmenter, data / "voc-val-dev", "SegmentationPred"), title
 
 

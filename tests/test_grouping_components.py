@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import ndimage
 
-from sisegcli.grouping.components import label_components, number_in_raster_order
+from sisegcli.grouping.components import count_pixels, label_components, number_in_raster_order
 
 masks = npst.arrays(
     np.int32, npst.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.sampled_from([-2, -1, 0, 1, 300])
@@ -83,3 +83,14 @@ def test_more_components_than_16_bits_hold():
     labels, categories = label_components(mask)
     assert len(categories) == 90_000
     np.testing.assert_array_equal(labels[::2, ::2].ravel(), np.arange(1, 90_001))
+
+
+@settings(max_examples=50)
+@given(
+    labels=npst.arrays(np.int32, npst.array_shapes(min_dims=2, max_dims=2, min_side=0), elements=st.integers(0, 4)),
+    least=st.integers(0, 7),
+)
+def test_pixels_are_counted_as_one_by_one(labels, least):
+    found = count_pixels(labels, least=least)
+    np.testing.assert_array_equal(found, np.bincount(labels.ravel(), minlength=least))
+    assert found.dtype == np.int64

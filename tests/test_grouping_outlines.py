@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sisegcli.categories import BACKGROUND, IGNORE
+from sisegcli.grouping.components import label_components
 from sisegcli.grouping.outlines import (
     LEAST,
     SURROUNDINGS,
@@ -173,7 +174,10 @@ def test_a_region_is_of_one_category_and_stuff_is_none() -> None:
     looks_rough(mask, witness, stuff=[STUFF])
     assert sorted(look.corner for look in witness.asked) == [(2, 0), (2, 15), (2, 40)]
     kept = mask.copy()
-    looks_rough(mask, witness, stuff=[STUFF])
+    known = label_components(mask, stuff=[STUFF], connectivity=4)
+    again = Witness([1.0] * 4)
+    looks_rough(mask, again, stuff=[STUFF], components=known)
+    assert [look.window for look in again.asked] == [look.window for look in witness.asked]
     np.testing.assert_array_equal(mask, kept)
 
 

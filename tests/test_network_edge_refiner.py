@@ -16,7 +16,7 @@ from window_networks import Small, lively, looks
 
 from sisegcli.errors import CheckpointError
 from sisegcli.network import asking
-from sisegcli.network.asking import GREY, Drawer
+from sisegcli.network.asking import GREY, Drawer, Sight
 from sisegcli.network.checkpoint import (
     BACKBONES,
     NetworkConfig,
@@ -192,7 +192,7 @@ def instances_in(windows: Sequence[Window]) -> list[tuple[np.ndarray, Window]]:
 
 def test_nothing_to_draw() -> None:
     network = Echo()
-    logits, rough = Drawer(network, CPU).draw(*scene(), [], [])
+    logits, rough = Drawer(network, CPU).draw(Sight(*scene()), [], [])
     assert logits.shape == (0, WINDOW // 2, WINDOW // 2) and rough.shape == (0,)
     assert logits.dtype == rough.dtype == np.float32
     assert network.shown == []
@@ -201,7 +201,7 @@ def test_nothing_to_draw() -> None:
 @pytest.mark.parametrize("batch_size, batches", [(1, [1] * 4), (3, [3, 1]), (4, [4]), (16, [4])])
 def test_windows_go_in_batches_and_answers_keep_their_order(batch_size: int, batches: list[int]) -> None:
     network = Echo()
-    logits, rough = Drawer(network, CPU, batch_size=batch_size).draw(*scene(), WINDOWS, instances_in(WINDOWS))
+    logits, rough = Drawer(network, CPU, batch_size=batch_size).draw(Sight(*scene()), WINDOWS, instances_in(WINDOWS))
     assert [len(windows) for windows, _, _ in network.shown] == batches
     assert logits.shape == (4, WINDOW // 2, WINDOW // 2) and rough.shape == (4,)
     assert logits.dtype == rough.dtype == np.float32
@@ -214,7 +214,7 @@ def test_windows_go_in_batches_and_answers_keep_their_order(batch_size: int, bat
 
 def test_shapes_keep_their_hard_edges_and_lie_on_the_picture() -> None:
     network = Echo()
-    Drawer(network, CPU).draw(*scene(), WINDOWS, instances_in(WINDOWS))
+    Drawer(network, CPU).draw(Sight(*scene()), WINDOWS, instances_in(WINDOWS))
     [(windows, things, instances)] = network.shown
     for shapes in (things, instances):
         assert set(shapes.unique().tolist()) == {0, 1}
@@ -236,7 +236,9 @@ def test_batches_do_not_change_answers(backbone: type[nn.Module], monkeypatch: p
     network = lively(EdgeRefiner(backbone=backbone(), width=8))
     given = scene()
     kept = [values.copy() for values in given]
-    drawn = [Drawer(network, CPU, batch_size=size).draw(*given, WINDOWS, instances_in(WINDOWS)) for size in (1, 3)]
+    drawn = [
+        Drawer(network, CPU, batch_size=size).draw(Sight(*given), WINDOWS, instances_in(WINDOWS)) for size in (1, 3)
+    ]
     assert np.std(drawn[0][0]) > 0.01 and np.std(drawn[0][1]) > 1e-4
     for one, other in zip(*drawn, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)

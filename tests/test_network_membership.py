@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sisegcli.errors import CheckpointError
 from sisegcli.network import asking
-from sisegcli.network.asking import GREY, Asker
+from sisegcli.network.asking import GREY, Asker, Sight
 from sisegcli.network.checkpoint import (
     BACKBONES,
     NetworkConfig,
@@ -28,7 +28,7 @@ from sisegcli.network.checkpoint import (
 from sisegcli.network.efficientnet_lite import LITE0, EfficientNetLite
 from sisegcli.network.membership import Membership
 from sisegcli.network.resnet import ResNet
-from sisegcli.windows import CELLS, WINDOW, Window
+from sisegcli.windows import CELLS, WINDOW, Window, cut_window
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -233,7 +233,7 @@ def prompts_on(windows: Sequence[Window]) -> list[tuple[np.ndarray, Window]]:
 
 def test_no_question_gets_no_answer() -> None:
     network = Echo()
-    answers = Asker(network, CPU).ask(*scene(), [], [])
+    answers = Asker(network, CPU).ask(Sight(*scene()), [], [])
     assert answers.shape == (0, CELLS, CELLS) and answers.dtype == np.float32
     assert network.shown == []
 
@@ -241,7 +241,7 @@ def test_no_question_gets_no_answer() -> None:
 @pytest.mark.parametrize("batch_size, batches", [(1, [1] * 4), (3, [3, 1]), (4, [4]), (16, [4])])
 def test_windows_go_in_batches_and_answers_keep_their_order(batch_size: int, batches: list[int]) -> None:
     network = Echo()
-    answers = Asker(network, CPU, batch_size=batch_size).ask(*scene(), WINDOWS, prompts_on(WINDOWS))
+    answers = Asker(network, CPU, batch_size=batch_size).ask(Sight(*scene()), WINDOWS, prompts_on(WINDOWS))
     assert [len(windows) for windows, _, _ in network.shown] == batches
     assert answers.shape == (4, CELLS, CELLS) and answers.dtype == np.float32
     shown = torch.cat([prompts for _, _, prompts in network.shown])
@@ -251,7 +251,7 @@ def test_windows_go_in_batches_and_answers_keep_their_order(batch_size: int, bat
 @pytest.mark.parametrize("number", range(4))
 def test_picture_things_and_prompt_lie_on_top_of_each_other(number: int) -> None:
     network = Echo()
-    Asker(network, CPU).ask(*scene(), WINDOWS, prompts_on(WINDOWS))
+    Asker(network, CPU).ask(Sight(*scene()), WINDOWS, prompts_on(WINDOWS))
     windows, things, prompts = (values[number].float() for values in network.shown[0])
     assert windows.shape == (3, WINDOW, WINDOW) and things.shape == prompts.shape == (1, WINDOW, WINDOW)
     assert things.max() == prompts.max() == 1 and things.min() == prompts.min() == 0
@@ -266,7 +266,7 @@ def test_picture_things_and_prompt_lie_on_top_of_each_other(number: int) -> None
 
 def test_beyond_the_image_are_grey_and_no_things() -> None:
     network = Echo()
-    Asker(network, CPU).ask(*scene(), [Window(0.0, 0.0, 240.0)], prompts_on([Window(0.0, 0.0, 240.0)]))
+    Asker(network, CPU).ask(Sight(*scene()), [Window(0.0, 0.0, 240.0)], prompts_on([Window(0.0, 0.0, 240.0)]))
     [(windows, things, prompts)] = network.shown
     right = round(120 * WINDOW / 240)
     assert bool((windows[..., right:] == GREY).all())
@@ -282,9 +282,10 @@ def test_batches_do_not_change_answers(backbone: type[nn.Module]) -> None:
     nn.init.normal_(network.inject[2].weight)
     image, things = scene()
     asked = [
-        Asker(network, CPU, batch_size=size).ask(image, things, WINDOWS, prompts_on(WINDOWS)) for size in (1, 3, 9)
+        Asker(network, CPU, batch_size=size).ask(Sight(image, things), WINDOWS, prompts_on(WINDOWS))
+        for size in (1, 3, 9)
     ]
-    alone = [Asker(network, CPU).ask(image, things, [w], prompts_on([w]))[0] for w in WINDOWS]
+    alone = [Asker(network, CPU).ask(Sight(image, things), [w], prompts_on([w]))[0] for w in WINDOWS]
     assert np.std(asked[0]) > 0.01
     for answers in (*asked[1:], np.stack(alone)):
         np.testing.assert_allclose(answers, asked[0], rtol=1e-3, atol=1e-3)
@@ -293,7 +294,7 @@ def test_batches_do_not_change_answers(backbone: type[nn.Module]) -> None:
 def test_the_image_and_the_things_stay_as_they_are() -> None:
     given = scene()
     before = [values.copy() for values in given]
-    Asker(Echo(), CPU).ask(*given, WINDOWS, prompts_on(WINDOWS))
+    Asker(Echo(), CPU).ask(Sight(*given), WINDOWS, prompts_on(WINDOWS))
     for values, kept in zip(given, before, strict=True):
         np.testing.assert_array_equal(values, kept)
 
@@ -382,3 +383,15 @@ def test_a_checkpoint_with_one_gives_its_backbone_to_networks_without(tmp_path: 
     other = build_network(NetworkConfig("small", width=3))
     load_backbone_weights(other, path)
     assert torch.equal(other.backbone.first.weight, loaded.backbone.first.weight)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_sight_cuts_photograph_and_things_as_if_alone(smooth: bool) -> None:
+    rng = np.random.default_rng(7)
+    image = rng.integers(0, 256, (61, 83, 3), np.uint8)
+    things = np.where(rng.random((61, 83)) < 0.5, 255, 0).astype(np.uint8)
+    beside = [Window(-30.5, -20.0, 70.25), Window(10.0, 60.0, 45.0), Window(20.0, 30.0, 8.0), Window(90.0, 90.0, 5.0)]
+    pictures, known = Sight(image, things).cut(beside, smooth=smooth)
+    for picture, thing, window in zip(pictures, known, beside, strict=True):
+        np.testing.assert_array_equal(picture, cut_window(image, window, fill=GREY, smooth=True))
+        np.testing.assert_array_equal(thing, cut_window(things, window, fill=0, smooth=smooth))

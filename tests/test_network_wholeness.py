@@ -16,7 +16,7 @@ from window_networks import Small, lively, looks
 
 from sisegcli.errors import CheckpointError
 from sisegcli.network import asking
-from sisegcli.network.asking import GREY, Jury
+from sisegcli.network.asking import GREY, Jury, Sight
 from sisegcli.network.checkpoint import (
     BACKBONES,
     NetworkConfig,
@@ -187,7 +187,7 @@ def shapes_in(windows: Sequence[Window]) -> list[tuple[np.ndarray, Window]]:
 
 def test_no_shapes_no_verdicts() -> None:
     network = Echo()
-    verdicts = Jury(network, CPU).judge(*scene(), [], [])
+    verdicts = Jury(network, CPU).judge(Sight(*scene()), [], [])
     assert verdicts.shape == (0, 2) and verdicts.dtype == np.float32
     assert network.shown == []
 
@@ -195,7 +195,7 @@ def test_no_shapes_no_verdicts() -> None:
 @pytest.mark.parametrize("batch_size, batches", [(1, [1] * 4), (3, [3, 1]), (4, [4]), (16, [4])])
 def test_shapes_go_in_batches_and_verdicts_keep_their_order(batch_size: int, batches: list[int]) -> None:
     network = Echo()
-    verdicts = Jury(network, CPU, batch_size=batch_size).judge(*scene(), WINDOWS, shapes_in(WINDOWS))
+    verdicts = Jury(network, CPU, batch_size=batch_size).judge(Sight(*scene()), WINDOWS, shapes_in(WINDOWS))
     assert [len(windows) for windows, _, _ in network.shown] == batches
     assert verdicts.shape == (4, 2) and verdicts.dtype == np.float32
     # What a rectangle covers of a window is its area over the window's.
@@ -205,7 +205,7 @@ def test_shapes_go_in_batches_and_verdicts_keep_their_order(batch_size: int, bat
 
 def test_picture_things_and_shape_lie_on_top_of_each_other() -> None:
     network = Echo()
-    Jury(network, CPU).judge(*scene(), WINDOWS, shapes_in(WINDOWS))
+    Jury(network, CPU).judge(Sight(*scene()), WINDOWS, shapes_in(WINDOWS))
     [(windows, things, shapes)] = network.shown
     assert windows.dtype == torch.uint8 and things.shape == shapes.shape == (4, 1, WINDOW, WINDOW)
     for number in (0, 2, 3):
@@ -226,7 +226,9 @@ def test_batches_do_not_change_verdicts(backbone: type[nn.Module], monkeypatch: 
     network = lively(Wholeness(backbone=backbone(), width=8))
     given = scene()
     kept = [values.copy() for values in given]
-    one, three = (Jury(network, CPU, batch_size=size).judge(*given, WINDOWS, shapes_in(WINDOWS)) for size in (1, 3))
+    one, three = (
+        Jury(network, CPU, batch_size=size).judge(Sight(*given), WINDOWS, shapes_in(WINDOWS)) for size in (1, 3)
+    )
     assert np.std(one[:, 0]) > 1e-4 and np.std(one[:, 1]) > 1e-4
     np.testing.assert_allclose(one, three, rtol=1e-3, atol=1e-4)
     assert all(np.array_equal(values, before) for values, before in zip(given, kept, strict=True))

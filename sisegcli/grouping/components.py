@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.integer[Any]]
 Labels = NDArray[np.int32]
+Components = tuple[Labels, dict[int, int]]
+"""Labels of connected components, and the category of each; see `label_components`."""
 
 NEIGHBOURS = (
     (np.s_[:, :-1], np.s_[:, 1:]),
@@ -21,9 +23,7 @@ NEIGHBOURS = (
 """Slices of an image that pair each pixel with half of its 8 neighbours, so that each pair of neighbours comes once."""
 
 
-def label_components(
-    mask: Ints, stuff: Collection[int] = (), connectivity: Literal[4, 8] = 8
-) -> tuple[Labels, dict[int, int]]:
+def label_components(mask: Ints, stuff: Collection[int] = (), connectivity: Literal[4, 8] = 8) -> Components:
     """Label the connected components of pixels of one category.
 
     Parameters
@@ -72,6 +72,33 @@ def label_components(
         labels, firsts = number_in_raster_order(target[labels])
         found = mask.ravel()[firsts]
     return labels, dict(enumerate(found.tolist(), start=1))
+
+
+def count_pixels(labels: Labels, *, least: int = 0) -> NDArray[np.int64]:
+    """Count the pixels of each label from 0, for `least` labels at least, as `np.bincount` does, only faster.
+
+    Parameters
+    ----------
+    labels : (H, W) array of ints
+        Labels from 0; those of an image come in runs, far fewer than pixels.
+    least : int
+        Length of the answer, at least.
+
+    Examples
+    --------
+    >>> count_pixels(np.array([[0, 2, 2], [2, 2, 0]]), least=4).tolist()
+    [2, 0, 4, 0]
+    """
+    flat = labels.ravel()
+    starts = _run_starts(flat)
+    return np.bincount(flat[starts], np.diff(starts, append=len(flat)), least).astype(np.int64)
+
+
+def _run_starts(flat: Ints) -> NDArray[np.int64]:
+    """Return where runs of equal values start."""
+    if not flat.size:
+        return np.zeros(0, np.int64)
+    return np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
 
 
 def number_densely(values: Ints) -> tuple[Ints, NDArray[np.int64]]:
@@ -126,7 +153,7 @@ def number_in_raster_order(labels: Ints) -> tuple[Labels, NDArray[np.int64]]:
     if not flat.size:
         return np.zeros(labels.shape, np.int32), np.zeros(0, np.int64)
     # A label's first pixel starts a run, and runs are far fewer than pixels.
-    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+    starts = _run_starts(flat)
     values, first_runs = np.unique(flat[starts], return_index=True)
     firsts = starts[first_runs]
     order = np.argsort(firsts)

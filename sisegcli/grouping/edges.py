@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from sisegcli.grouping.components import NEIGHBOURS, label_components
+from sisegcli.grouping.components import NEIGHBOURS, count_pixels, label_components
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.integer[Any]]
@@ -62,7 +62,7 @@ def spread_labels(
     fill = np.zeros(max(int(regions.max(initial=0)), *allowed, 0) + 1, np.int32)
     for region, indices in allowed.items():
         fill[region] = min(indices) + 1 if indices else 0
-    labels = fill[regions]
+    labels = fill.take(regions)
     contested = [region for region, indices in allowed.items() if len(set(indices)) > 1]
     if not contested or not labels.any():
         return labels
@@ -110,7 +110,7 @@ def absorb_islands(labels: Labels, smallest: int = 20, share: float = 0.02) -> L
     owner = np.array([-1, *categories.values()]) + 1
     if len(owner) == len(set(owner.tolist())):
         return labels
-    area = np.bincount(pieces.ravel(), minlength=len(owner))
+    area = count_pixels(pieces, least=len(owner))
     total = np.bincount(owner[1:], area[1:])
     stray = area < np.maximum(smallest, share * total[owner])
     order = np.argsort(-area[1:], kind="stable") + 1

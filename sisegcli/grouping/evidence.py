@@ -130,7 +130,8 @@ def decide(
 def _evidence(nodes: Nodes, a: int, b: int, verdicts: Verdicts | None) -> float:
     one, other = nodes[a], nodes[b]
     border = one.borders[b]
-    distance = float(np.linalg.norm(one.vote / one.area - other.vote / other.area))
+    apart = one.vote / one.area - other.vote / other.area
+    distance = math.sqrt(apart.dot(apart))
     odds = one.links[b].odds() if b in one.links else 0.0
     seen = cut_evidence(border.strength / border.length, distance, one.spread() + other.spread(), odds)
     said = 0.0 if verdicts is None else verdicts.one(one.pieces | other.pieces) - SURE

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sisegcli.grid import sample_cells
 from sisegcli.grouping.basins import cut_at_ridges
-from sisegcli.grouping.components import NEIGHBOURS, label_components, number_densely
+from sisegcli.grouping.components import NEIGHBOURS, Components, label_components, number_densely
 from sisegcli.grouping.evidence import decide
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.grouping.outlines import Draw, redraw_outlines
@@ -64,6 +64,7 @@ def group(
     judge: Judge | None = None,
     draw: Draw | None = None,
     stuff: Collection[int] = (),
+    components: Components | None = None,
 ) -> Grouping:
     """Turn a semantic mask into instances by displacement votes and boundaries.
 
@@ -88,8 +89,10 @@ def group(
         The edge refiner, if the mask is rough.
     stuff : collection of int
         Categories that are one segment each.
+    components : tuple, optional
+        The mask's components with this stuff, 4-connected, where they are known.
     """
-    regions, category_of = label_components(mask, stuff=stuff, connectivity=4)
+    regions, category_of = components or label_components(mask, stuff=stuff, connectivity=4)
     cells = sample_cells(regions)
     categories = _lookup(category_of, -1)[cells]
     things = (cells > 0) & ~np.isin(categories, list(stuff))

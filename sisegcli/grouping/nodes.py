@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -50,7 +51,7 @@ class Node:
     def spread(self) -> float:
         """Return the standard deviation of the votes, in cells."""
         mean = self.vote / self.area
-        return float(np.sqrt(max(self.square / self.area - float(mean @ mean), 0.0)))
+        return math.sqrt(max(self.square / self.area - float(mean.dot(mean)), 0.0))
 
 
 Nodes = dict[int, Node]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sisegcli.categories import BACKGROUND, IGNORE
+from sisegcli.categories import IGNORE
 from sisegcli.grid import resample
-from sisegcli.grouping.components import label_components
+from sisegcli.grouping.components import Components, count_pixels, label_components
 from sisegcli.windows import Window, window_around
 
 Floats = NDArray[np.float32]
@@ -66,7 +66,7 @@ def choose_looks(labels: Labels, *, passed: Collection[int] = (), most: int | No
     most : int, optional
         How many at most.
     """
-    area = np.bincount(labels.ravel())
+    area = count_pixels(labels, least=1)
     area[0] = 0
     area[list(passed)] = 0
     able = np.flatnonzero(area >= LEAST)
@@ -75,12 +75,14 @@ def choose_looks(labels: Labels, *, passed: Collection[int] = (), most: int | No
     for label in able[np.argsort(-area[able], kind="stable")][:most].tolist():
         rows, columns = boxes[label - 1]
         corner, size = (rows.start, columns.start), (rows.stop - rows.start, columns.stop - columns.start)
-        shape = np.where(labels[rows, columns] == label, 255, 0).astype(np.uint8)
+        shape = (labels[rows, columns] == label) * np.uint8(255)
         looks.append(Look(label, shape, corner, window_around((*corner, *size), SURROUNDINGS)))
     return looks
 
 
-def looks_rough(mask: NDArray[np.int32], draw: Draw, *, stuff: Collection[int] = ()) -> bool:
+def looks_rough(
+    mask: NDArray[np.int32], draw: Draw, *, stuff: Collection[int] = (), components: Components | None = None
+) -> bool:
     """Tell whether a semantic mask is rough, as a network's is, by the outlines of its largest regions.
 
     Parameters
@@ -91,10 +93,12 @@ def looks_rough(mask: NDArray[np.int32], draw: Draw, *, stuff: Collection[int] =
         The edge refiner.
     stuff : collection of int
         Categories that are no objects.
+    components : tuple, optional
+        The mask's components with this stuff, 4-connected, where they are known.
     """
-    things = np.where(np.isin(mask, list(stuff)), BACKGROUND, mask) if stuff else mask
-    regions, _ = label_components(things, connectivity=4)
-    looks = choose_looks(regions, most=WITNESSES)
+    regions, categories = components or label_components(mask, stuff=stuff, connectivity=4)
+    passed = [region for region, category in categories.items() if category in stuff]
+    looks = choose_looks(regions, passed=passed, most=WITNESSES)
     return bool(looks) and float(draw(looks)[1].mean()) > ROUGH
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from sisegcli.grouping.components import number_densely
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 Ints = NDArray[np.integer[Any]]
@@ -160,28 +162,27 @@ def contacts(labels: Labels, region: Ints, boundary: Floats | None) -> tuple[Int
     >>> first.tolist(), second.tolist(), length.tolist(), strength.tolist()
     ([1], [2], [2], [0.75])
     """
-    low, high, values = [], [], []
-    for one, other in NEIGHBOURS:
-        a, b = labels[one], labels[other]
-        touch = (a != b) & (a > 0) & (b > 0)
-        touch[touch] = region[a[touch]] == region[b[touch]]
-        low.append(np.minimum(a[touch], b[touch]))
-        high.append(np.maximum(a[touch], b[touch]))
-        if boundary is not None:
-            values.append(np.maximum(boundary[one][touch], boundary[other][touch]))
+    flat, width = labels.ravel(), labels.shape[1]
+    nears, fars = [], []
+    for (one, other), step in zip(NEIGHBOURS, (1, width), strict=True):
+        rows, columns = np.nonzero(labels[one] != labels[other])
+        near = rows * width + columns
+        a, b = flat[near], flat[near + step]
+        near = near[(a > 0) & (b > 0) & (region[a] == region[b])]
+        nears.append(near)
+        fars.append(near + step)
     near, far = _gaps(np.where(labels > 0, region[labels], 0))
-    differ = labels.flat[near] != labels.flat[far]
-    near, far = near[differ], far[differ]
-    low.append(np.minimum(labels.flat[near], labels.flat[far]))
-    high.append(np.maximum(labels.flat[near], labels.flat[far]))
-    if boundary is not None:
-        values.append(np.maximum(boundary.flat[near], boundary.flat[far]))
+    differ = flat[near] != flat[far]
+    near, far = np.concatenate((*nears, near[differ])), np.concatenate((*fars, far[differ]))
     base = len(region)
-    keys = np.concatenate(low).astype(np.int64) * base + np.concatenate(high)
-    unique, inverse, length = np.unique(keys, return_inverse=True, return_counts=True)
+    a, b = flat[near].astype(np.int64), flat[far].astype(np.int64)
+    keys = np.minimum(a, b) * base + np.maximum(a, b)
+    unique, inverse = number_densely(keys)
+    length = np.bincount(inverse, minlength=len(unique))
     strength = np.zeros(len(unique))
     if boundary is not None:
-        strength = np.bincount(inverse, np.concatenate(values), len(unique)) / np.maximum(length, 1)
+        values = np.maximum(boundary.flat[near], boundary.flat[far])
+        strength = np.bincount(inverse, values, len(unique)) / np.maximum(length, 1)
     return unique // base, unique % base, length, strength
 
 

@@ -151,7 +151,7 @@ def pair_up(pieces: Pieces, prompts: Sequence[Prompt], answers: Floats) -> dict[
             continue
         labels = pieces.labels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].ravel()
         seen = np.bincount(labels, minlength=count)
-        total = np.bincount(labels, answer[u][:, v].ravel(), count)
+        total = np.bincount(labels, answer.take(u, 0).take(v, 1).ravel(), count)
         others = np.flatnonzero((seen > 0) & (pieces.category == pieces.category[prompt.piece]))
         for other in others.tolist():
             if other not in (0, prompt.piece):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sisegcli.grid import highest_around
+from sisegcli.grouping.components import count_pixels
 
 DOUBT = 0.05
 """Exponent of the probability of being one object."""
@@ -59,7 +60,7 @@ def score_instances(
     {1: 0.75, 2: 0.25}
     """
     count = max(categories, default=0) + 1
-    area = np.bincount(np.clip(labels.ravel(), 0, count - 1), minlength=count)
+    area = count_pixels(labels, least=count)
     total: dict[int, int] = {}
     for label, category in categories.items():
         total[category] = total.get(category, 0) + int(area[label])

@@ -51,9 +51,9 @@ def settle_borders(
     if not contested:
         return spread_labels(np.zeros((*objects.shape, 0), np.float32), regions, allowed)
     place = {index: number for number, index in enumerate(contested)}
-    shared = np.isin(regions, [region for region, indices in allowed.items() if len(indices) > 1])
     cells = sample_cells(regions)
-    active = sample_cells(shared) & (objects > 0)
+    shared = np.isin(cells, [region for region, indices in allowed.items() if len(indices) > 1])
+    active = shared & (objects > 0)
     seeds = np.zeros((*objects.shape, len(contested)), np.float32)
     for index, number in place.items():
         seeds[..., number] = (objects == index + 1) & active
@@ -67,12 +67,13 @@ def settle_borders(
     # Cells beyond the region take the nearest inner cell's scores, so that interpolation does not fade at its edge.
     rows, columns = ndimage.distance_transform_edt(~active, return_distances=False, return_indices=True)
     scores = scores[rows, columns]
-    few = {region: [place[i] for i in indices] for region, indices in allowed.items() if len(indices) > 1}
-    some = spread_labels(scores, np.where(shared, regions, 0), few)
-    names = np.array([0, *(index + 1 for index in contested)], np.int32)
-    alone = {region: indices for region, indices in allowed.items() if len(indices) == 1}
-    rest = spread_labels(np.zeros((*objects.shape, 0), np.float32), regions, alone)
-    labels: Labels = np.where(some > 0, names[some], rest).astype(np.int32)
+    # Objects that are alone in their region need no scores, only a place behind those that have some.
+    for indices in allowed.values():
+        for index in indices:
+            place.setdefault(index, len(place))
+    names = np.array([0, *(index + 1 for index in place)], np.int32)
+    places = {region: [place[index] for index in indices] for region, indices in allowed.items()}
+    labels: Labels = names.take(spread_labels(scores, regions, places))
     return labels
 
 

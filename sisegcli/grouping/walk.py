@@ -63,7 +63,10 @@ def random_walk(affinity: sparse.csr_array, seeds: Floats, steps: int = 256, err
     root = root[:, None]
 
     coefficients = chebyshev_coefficients(steps, error)
-    before = np.asarray(seeds, np.float32) / root
+    count = seeds.shape[1]
+    # Scipy takes four columns in less time than three.
+    before = np.zeros((len(seeds), -(-count // 4) * 4), np.float32)
+    np.divide(np.asarray(seeds, np.float32), root, out=before[:, :count])
     walked: Floats = np.float32(coefficients[0]) * before
     if len(coefficients) > 1:
         now = twice @ before / 2
@@ -74,7 +77,7 @@ def random_walk(affinity: sparse.csr_array, seeds: Floats, steps: int = 256, err
         before, now = now, after
         if coefficient:
             walked += np.float32(coefficient) * now
-    walked *= root
+    walked = walked[:, :count] * root
     walked[lonely] = seeds[lonely]
     return walked
 
