@@ -44,3 +44,16 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     # Builds without oneDNN (macOS) lack the operator.
     there = device.type == "cpu" and torch._C._has_mkldnn
     return there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Bring a tensor to a device; to CUDA from pinned memory, so that nobody waits for it.
+
+    Examples
+    --------
+    >>> send(torch.tensor([1, 2]), torch.device("cpu"))
+    tensor([1, 2])
+    """
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

@@ -134,7 +134,7 @@ def find_objects(
     judge: Judge | None,
     stuff: Collection[int],
     rough: bool,
-    voted: Labels | Floats | None = None,
+    voted: NDArray[Any] | None = None,
 ) -> Found:
     """Find the objects of a mask on the grid: the first part of `group`, see there for the parameters.
 
@@ -229,7 +229,7 @@ def _objects(
     decisions: list[Decision],
     *,
     rough: bool,
-    voted: Labels | Floats | None,
+    voted: NDArray[Any] | None,
 ) -> tuple[Labels, NDArray[np.float64], dict[int, float] | None]:
     """Return the object of each cell, from 1, the evidence for each, and how probably it is one, if that is known."""
     if options.centres == "weak-field":

@@ -1,0 +1,121 @@
+"""Grouping of a batch of images whose array work a device does, all images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sisegcli.grid import sample_cells
+from sisegcli.grouping.group import Found, Grouping, find_objects, finish
+from sisegcli.grouping.on_device.refinement import refine_together
+from sisegcli.grouping.on_device.votes import cluster_together
+from sisegcli.grouping.on_device.walk import walk_together
+from sisegcli.grouping.options import GroupingOptions
+from sisegcli.grouping.outlines import Draw
+from sisegcli.grouping.prompts import Ask
+from sisegcli.grouping.spreading import find_contest, spread_contest
+from sisegcli.grouping.wholeness import Judge
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+Looks = tuple[Ask | None, Judge | None, Draw | None]
+"""Ways to look at one image again: the networks for membership and wholeness, and the edge refiner."""
+
+
+def group_together(
+    masks: Sequence[NDArray[np.int32]],
+    fields: Sequence[tuple[Floats, Floats]],
+    options: GroupingOptions,
+    device: torch.device,
+    *,
+    outer: Sequence[Floats | None],
+    looks: Sequence[Looks],
+    stuff: Collection[int] = (),
+) -> list[Grouping]:
+    """Turn semantic masks into instances, as `sisegcli.grouping.group.group` does with each.
+
+    The device refines fields, or finds clusters of votes, for all images at once, and lets the objects of all regions
+    that hold several walk at once; it is waited for twice, and where names of touching peaks spread.
+
+    Parameters
+    ----------
+    masks : sequence of (H, W) arrays of int32
+        Semantic masks; sizes may differ.
+    fields : sequence of tuple
+        Displacement and boundary of each image, see `group`.
+    options : GroupingOptions
+        How to group.
+    device : torch.device
+        Where to compute; it needs float64.
+    outer : sequence of arrays or None
+        Boundary as the image alone shows it, or None, for each image.
+    looks : sequence of tuple
+        Ways to look at each image again.
+    stuff : collection of int
+        Categories that are one segment each.
+    """
+    voted = _vote(masks, fields, options, device, stuff)
+    found: list[Found] = [
+        find_objects(
+            mask,
+            *field,
+            options,
+            ask=ask,
+            judge=judge,
+            stuff=stuff,
+            rough=draw is not None,
+            voted=votes,
+        )
+        for mask, field, votes, (ask, judge, draw) in zip(masks, fields, voted, looks, strict=True)
+    ]
+    contests = [find_contest(one.regions, one.allowed, one.objects) for one in found]
+    walked: list[Floats | None] = [None] * len(found)
+    if options.refine:
+        numbers = [number for number, contest in enumerate(contests) if contest is not None]
+        walking = [contest for contest in contests if contest is not None]
+        for number, held in zip(
+            numbers, walk_together(walking, [found[n].walls for n in numbers], options, device), strict=True
+        ):
+            walked[number] = held
+    made = []
+    for number, one in enumerate(found):
+        labels = spread_contest(contests[number], one.regions, one.allowed, walked[number])
+        made.append(
+            finish(
+                one,
+                labels,
+                masks[number],
+                fields[number][1],
+                options,
+                outer=outer[number],
+                draw=looks[number][2],
+                stuff=stuff,
+            )
+        )
+    return made
+
+
+def _vote(
+    masks: Sequence[NDArray[np.int32]],
+    fields: Sequence[tuple[Floats, Floats]],
+    options: GroupingOptions,
+    device: torch.device,
+    stuff: Collection[int],
+) -> Sequence[Labels | Floats]:
+    cells = [sample_cells(mask) for mask in masks]
+    categories = [np.where((grid >= 0) & ~np.isin(grid, list(stuff)), grid, -1) for grid in cells]
+    displacements = [displacement for displacement, _ in fields]
+    if options.centres == "weak-field":
+        return refine_together(displacements, [grid >= 0 for grid in categories], device)
+    return cluster_together(
+        displacements,
+        [boundary for _, boundary in fields],
+        categories,
+        device,
+        sigma=options.sigma,
+        peak=options.peak,
+        basins=options.basins,
+    )
