@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from sisegcli.errors import OptionError
+
+_local = threading.local()
 
 
 def pick_device(name: str) -> torch.device:
@@ -57,3 +63,20 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
+
+
+@contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """While entered, let a CUDA device work in a queue of this thread's own, so that no thread waits for others' work.
+
+    Other devices have no such queues.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    streams = _local.__dict__.setdefault("streams", {})
+    if str(device) not in streams:
+        torch.cuda.synchronize(device)  # whatever was made in the common queue, as the network was, is there now
+        streams[str(device)] = torch.cuda.Stream(device)
+    with torch.cuda.stream(streams[str(device)]):
+        yield

@@ -57,40 +57,28 @@ def refine_together(
 def _refine(field: Tensor, active: Tensor, sizes: Sizes, steps: int, tolerance: float) -> Tensor:
     images, height, width = active.shape
     flat = field.reshape(images, -1, 2)
-    lengths = [length[:, None, None] for length in (sizes.heights, sizes.widths)]
-    start = torch.meshgrid(
-        torch.arange(height, dtype=torch.float32, device=field.device),
-        torch.arange(width, dtype=torch.float32, device=field.device),
-        indexing="ij",
-    )
-    y, x = (place.expand(active.shape) for place in start)
-    rest = torch.tensor(tolerance, dtype=torch.float32, device=field.device)
-    moving = active
-
-    def at(row: Tensor, column: Tensor) -> Tensor:
-        index = (row * width + column).view(images, -1, 1).expand(-1, -1, 2)
-        return flat.gather(1, index).view(images, height, width, 2)
-
+    last = torch.stack((sizes.heights, sizes.widths), 1)[:, None, None] - 1
+    rows = torch.arange(height, dtype=torch.float32, device=field.device)
+    columns = torch.arange(width, dtype=torch.float32, device=field.device)
+    start = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), 2)[None]
+    place, moving = start, active
+    # Both coordinates, and all four corners of a cell, go through an operation together, as each has to be launched.
     for step in range(steps):
         if step % PATIENCE == 0 and not moving.any():
             break
-        top, left = y.long(), x.long()
-        down, right = (y - top)[..., None], (x - left)[..., None]
-        bottom, beside = (
-            torch.minimum(place + 1, length - 1) for place, length in zip((top, left), lengths, strict=True)
-        )
-        upper = at(top, left)
-        upper = upper + right * (at(top, beside) - upper)
-        lower = at(bottom, left)
-        lower = lower + right * (at(bottom, beside) - lower)
-        upper = upper + down * (lower - upper)
-        new_y, new_x = (
-            torch.minimum((place + upper[..., axis]).clamp(min=0), length - 1)
-            for axis, (place, length) in enumerate(zip((y, x), lengths, strict=True))
-        )
-        # hypot of float32 is rounded once, from float64.
-        way = ((new_y - y).double() ** 2 + (new_x - x).double() ** 2).sqrt().float()
-        y, x = torch.where(moving, new_y, y), torch.where(moving, new_x, x)
-        moving = moving & (way >= rest)
-    ends = torch.stack((y - start[0], x - start[1]), 3)
-    return torch.where(active[..., None], ends, 0.0)
+        corner = place.long()
+        inner = place - corner
+        beyond = torch.minimum(corner + 1, last)
+        ends = torch.stack((corner.expand_as(beyond), beyond), 1)
+        index = (ends[:, :, None, ..., 0] * width + ends[:, None, ..., 1]).view(images, -1, 1)
+        around = flat.gather(1, index.expand(-1, -1, 2)).view(images, 2, 2, height, width, 2)
+        left, right = around.unbind(2)
+        upper, lower = (left + inner[:, None, ..., 1:] * (right - left)).unbind(1)
+        step_to = upper + inner[..., :1] * (lower - upper)
+        new = torch.minimum((place + step_to).clamp(min=0), last)
+        # A length of float32 is rounded once, from float64.
+        way = (new - place).double()
+        way = (way * way).sum(3).sqrt().float()
+        place = torch.where(moving[..., None], new, place)
+        moving = moving & (way >= tolerance)
+    return torch.where(active[..., None], place - start, 0.0)

@@ -165,7 +165,8 @@ def ridges(inside: Tensor, boundary: Tensor, sizes: Sizes, *, sigma: float) -> t
 
 def _planes(categories: Sequence[Ints]) -> tuple[list[Labels], list[int]]:
     """Number the categories of all images; return the number at each pixel (-1: none), and the image of each number."""
-    planes, owners = [], []
+    planes: list[Labels] = []
+    owners: list[int] = []
     for image, grid in enumerate(categories):
         plane = np.full(grid.shape, -1, np.int32)
         for category in np.unique(grid[grid >= 0]):

@@ -117,23 +117,29 @@ def walk(links: Tensor, seeds: Tensor, radius: float, steps: int = 256, error: f
 
     Notes
     -----
-    A product with the affinities is a sum over the cells around each cell, in raster order: the order in which SciPy
-    adds up the products of a sparse matrix, so that both round alike. Multiplications and additions are operations of
-    their own, as one that does both would round once less.
+    A product with the affinities is a sum over the cells around each cell (69 for radius 5), in raster order: the order
+    in which SciPy adds up the products of a sparse matrix, so that both round alike. Multiplications and additions are
+    operations of their own, as one that does both would round once less.
     """
-    stencil = _Stencil(links, radius)
-    degree = stencil.apply(torch.ones_like(seeds[:, :1]), torch.empty_like(seeds[:, :1]))
-    root = degree.double().sqrt().float()  # a processor's root of float32 may be off by its last bit
-    stencil.normalise(root)
+    ones = torch.ones_like(seeds[:, :1])
+    degree = _Product(links, ones, radius, 1)(ones, torch.empty_like(ones))
+    root = degree.double().sqrt().float()[:, 0]  # a processor's root of float32 may be off by its last bit
+    reach = _reach(radius)
+    around = F.pad(root, [reach] * 4, value=1.0)
+    there = torch.stack([_window(around, reach, offset) for offset in half_disc(radius)] or [links.new_zeros(root.shape)])
+    links = 2 * links / (root * there[: len(links)])
+    root = root[:, None]
+    multiply = _Product(links, 2 * ones / (root * root), radius, seeds.shape[1])
+
     coefficients = chebyshev_coefficients(steps, error).astype(np.float32).tolist()
     before = seeds / root
-    walked = before * coefficients[0]
+    walked: Tensor = before * coefficients[0]
     if len(coefficients) > 1:
-        now = stencil.apply(before, torch.empty_like(before)) / 2
+        now = multiply(before, torch.empty_like(before)) / 2
         walked += now * coefficients[1]
     after = torch.empty_like(before)
     for coefficient in coefficients[2:]:
-        after = stencil.apply(now, after)
+        after = multiply(now, after)
         after -= before
         before, now, after = now, after, before
         if coefficient:
@@ -142,51 +148,60 @@ def walk(links: Tensor, seeds: Tensor, radius: float, steps: int = 256, error: f
     return walked
 
 
-class _Stencil:
-    """A symmetric matrix whose rows are the links of cells, as planes of weights; at first the affinities alone."""
+class _Product:
+    """Multiplies what cells hold, (R, K, h, w), with a symmetric matrix.
 
-    def __init__(self, links: Tensor, radius: float) -> None:
-        self._offsets = half_disc(radius)
-        self._reach = max((max(dy, abs(dx)) for dy, dx in self._offsets), default=0)
-        self._links = F.pad(links, [self._reach] * 4)
-        self._own: Tensor | float = 1.0
+    Parameters
+    ----------
+    links : (m, R, h, w) tensor of float32
+        The matrix, for each cell and each offset of `half_disc`.
+    own : (R, 1, h, w) tensor of float32
+        Its diagonal.
+    radius : float
+        Of the disc.
+    labels : int
+        K.
+    """
 
-    def normalise(self, root: Tensor) -> None:
-        """Make it twice the affinities, over the roots of both cells' degrees."""
-        height, width = root.shape[-2:]
-        reach = self._reach
-        padded = F.pad(root[:, 0], [reach] * 4, value=1.0)
-        for number, (dy, dx) in enumerate(self._offsets):
-            there = padded[:, reach + dy : reach + dy + height, reach + dx : reach + dx + width]
-            inner = self._links[number, :, reach : reach + height, reach : reach + width]
-            inner.copy_(2 * inner / (root[:, 0] * there))
-        self._own = 2 * torch.ones_like(root) / (root * root)
+    def __init__(self, links: Tensor, own: Tensor, radius: float, labels: int) -> None:
+        reach = _reach(radius)
+        side = 2 * reach + 1
+        images, _, height, width = own.shape
+        around = own.new_zeros((images, labels, height + 2 * reach, width + 2 * reach))
+        weights = own.new_zeros((side, side, *own.shape))
+        weights[reach, reach] = own
+        used = {(reach, reach)}
+        for number, (dy, dx) in enumerate(half_disc(radius)):
+            weights[reach + dy, reach + dx, :, 0] = links[number]
+            # A link with a cell before is that cell's link.
+            weights[reach - dy, reach - dx, :, 0] = _window(F.pad(links[number], [reach] * 4), reach, (-dy, -dx))
+            used |= {(reach + dy, reach + dx), (reach - dy, reach - dx)}
+        self._held = _window(around, reach, (0, 0))
+        # A row of the window is multiplied at once, then added up: each operation has to be launched.
+        self._products = own.new_empty((side, images, labels, height, width))
+        self._rows = []
+        for row in range(side):
+            line = around[:, :, row : row + height].unfold(3, width, 1).permute(3, 0, 1, 2, 4)
+            columns = [self._products[column] for column in range(side) if (row, column) in used]
+            self._rows.append((weights[row], line, columns))
 
-    def apply(self, held: Tensor, out: Tensor) -> Tensor:
-        """Multiply it with what cells hold, (R, K, h, w)."""
-        height, width = held.shape[-2:]
-        reach = self._reach
-        around = F.pad(held, [reach] * 4)
-        product = torch.empty_like(held)
+    def __call__(self, held: Tensor, out: Tensor) -> Tensor:
+        """Write the product to `out`, and return it."""
+        self._held.copy_(held)
         out.zero_()
-        # From the first cell around in raster order to the last one; links of those before are their own.
-        for number in range(len(self._offsets) - 1, -1, -1):
-            dy, dx = self._offsets[number]
-            rows, columns = (
-                slice(reach - dy, reach - dy + height),
-                slice(reach - dx, reach - dx + width),
-            )
-            torch.mul(self._links[number, :, None, rows, columns], around[..., rows, columns], out=product)
-            out += product
-        torch.mul(held, self._own, out=product)
-        out += product
-        for number, (dy, dx) in enumerate(self._offsets):
-            rows, columns = (
-                slice(reach + dy, reach + dy + height),
-                slice(reach + dx, reach + dx + width),
-            )
-            inner = self._links[number, :, None, reach : reach + height, reach : reach + width]
-            torch.mul(inner, around[..., rows, columns], out=product)
-            out += product
+        for weights, line, columns in self._rows:
+            torch.mul(weights, line, out=self._products)
+            for product in columns:
+                out += product
         return out
 
+
+def _reach(radius: float) -> int:
+    return max((max(dy, abs(dx)) for dy, dx in half_disc(radius)), default=0)
+
+
+def _window(padded: Tensor, reach: int, offset: tuple[int, int]) -> Tensor:
+    """Return what lies at an offset (y, x) from each cell, of planes with a rim."""
+    height, width = (side - 2 * reach for side in padded.shape[-2:])
+    top, left = reach + offset[0], reach + offset[1]
+    return padded[..., top : top + height, left : left + width]
