@@ -18,7 +18,7 @@ from sisegcli.grid import highest_around
 from sisegcli.grouping.affinity import boundary_affinity, half_disc
 from sisegcli.grouping.basins import cut_at_ridges
 from sisegcli.grouping.group import group
-from sisegcli.grouping.on_device import smoothing
+from sisegcli.grouping.on_device import batch, smoothing
 from sisegcli.grouping.on_device.batch import group_together
 from sisegcli.grouping.on_device.marks import label_marks, nearest_marks
 from sisegcli.grouping.on_device.padding import Sizes, bring_back, pad_together
@@ -55,9 +55,9 @@ def random_grids(seed, most=16, count=3):
 @on_each
 def test_grids_go_there_and_come_back(device):
     grids = [np.arange(6, dtype=np.int32).reshape(2, 3), np.ones((4, 1), np.int32)]
-    batch = pad_together(grids, device, fill=-1)
+    padded = pad_together(grids, device, fill=-1)
     sizes = Sizes.of(grids, device)
-    held, inside = bring_back(batch, sizes.inside())
+    held, inside = bring_back(padded, sizes.inside())
     assert held.tolist() == [
         [[0, 1, 2], [3, 4, 5], [-1, -1, -1], [-1, -1, -1]],
         [[1, -1, -1]] * 4,
@@ -246,7 +246,7 @@ def scenes():
     """Draw 50 scenes of two sizes; return masks, and fields that are nearly right."""
     rng = np.random.default_rng(3)
     masks, fields = [], []
-    for size, seed in (((100, 120), 4), ((90, 131), 5)):
+    for size, seed in (((72, 96), 4), ((64, 85), 5)):
         for scene in draw_scenes.draw_scenes(25, seed=seed, size=size):
             field, boundary = ideal_fields(scene.instances.astype(np.int32))
             field += rng.normal(0, 1.0, field.shape).astype(np.float32)
@@ -262,7 +262,7 @@ def test_fifty_scenes_have_the_same_instances(scenes, device, options):
     masks, fields = scenes
     count = len(masks)
     found = group_together(
-        masks, fields, options, device, outer=[None] * count, looks=[NOBODY] * count, stuff=[2]
+        masks, fields, options, device, outer=[None] * count, looks=[NOBODY] * count, stuff=[2], least=0
     )
     several = 0
     for mask, field, mine in zip(masks, fields, found, strict=True):
@@ -270,4 +270,21 @@ def test_fifty_scenes_have_the_same_instances(scenes, device, options):
         np.testing.assert_array_equal(mine.labels, theirs.labels)
         assert (mine.categories, mine.scores, mine.decisions) == (theirs.categories, theirs.scores, theirs.decisions)
         several += len(mine.categories)
-    assert several > 2 * count
+    assert count == 50 and several > 2 * count
+
+
+@pytest.mark.parametrize("least", [0, 10**9])
+def test_large_walks_go_to_the_device(scenes, least, monkeypatch):
+    masks, fields = (part[:6] for part in scenes)
+    asked = []
+
+    def watch(contests, *given_):
+        asked.append(len(contests))
+        return walk_together(contests, *given_)
+
+    monkeypatch.setattr(batch, "walk_together", watch)
+    none, looks = [None] * 6, [NOBODY] * 6
+    found = group_together(masks, fields, DENSITY, CPU, outer=none, looks=looks, least=least)
+    assert len(asked) == (least == 0) and all(count > 1 for count in asked)
+    for mask, field, mine in zip(masks, fields, found, strict=True):
+        np.testing.assert_array_equal(mine.labels, group(mask, *field, DENSITY).labels)

@@ -49,10 +49,7 @@ def settle_borders(
         Object + 1 of each pixel; 0 outside regions.
     """
     contest = find_contest(regions, allowed, objects)
-    walked = None
-    if contest is not None and options.refine:
-        affinity = boundary_affinity(boundary, contest.active, options.radius, options.beta, same=contest.cells)
-        walked = random_walk(affinity, contest.start(boundary), options.steps)
+    walked = walk_alone(contest, boundary, options) if contest is not None and options.refine else None
     return spread_contest(contest, regions, allowed, walked)
 
 
@@ -104,6 +101,12 @@ def find_contest(regions: Labels, allowed: Mapping[int, list[int]], objects: Lab
     place[np.array(contested) + 1] = np.arange(len(contested))
     column = np.where(active, place[objects], np.int32(-1))
     return Contest(contested, shared, sample_cells(regions), active, column)
+
+
+def walk_alone(contest: Contest, boundary: Floats, options: GroupingOptions) -> Floats:
+    """Return what the active cells of an image hold of each contested object after the walk, (n, k)."""
+    affinity = boundary_affinity(boundary, contest.active, options.radius, options.beta, same=contest.cells)
+    return random_walk(affinity, contest.start(boundary), options.steps)
 
 
 def spread_contest(

@@ -16,11 +16,17 @@ from sisegcli.grouping.on_device.walk import walk_together
 from sisegcli.grouping.options import GroupingOptions
 from sisegcli.grouping.outlines import Draw
 from sisegcli.grouping.prompts import Ask
-from sisegcli.grouping.spreading import find_contest, spread_contest
+from sisegcli.grouping.spreading import Contest, find_contest, spread_contest, walk_alone
 from sisegcli.grouping.wholeness import Judge
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
+
+LEAST = 4096
+"""Cells of a batch from which walks go to the device, if there are so many: the walks take some 5,400 operations there,
+however large they are, and a processor 4 to 7 µs a cell. An estimate for launches of 4 µs, not measured on a GPU; the
+result is the same on both sides of it."""
+
 Looks = tuple[Ask | None, Judge | None, Draw | None]
 """Ways to look at one image again: the networks for membership and wholeness, and the edge refiner."""
 
@@ -34,6 +40,7 @@ def group_together(
     outer: Sequence[Floats | None],
     looks: Sequence[Looks],
     stuff: Collection[int] = (),
+    least: int = LEAST,
 ) -> list[Grouping]:
     """Turn semantic masks into instances, as `sisegcli.grouping.group.group` does with each.
 
@@ -56,6 +63,8 @@ def group_together(
         Ways to look at each image again.
     stuff : collection of int
         Categories that are one segment each.
+    least : int
+        Cells that have to walk for the device to do it.
     """
     voted = _vote(masks, fields, options, device, stuff)
     found: list[Found] = [
@@ -72,17 +81,10 @@ def group_together(
         for mask, field, votes, (ask, judge, draw) in zip(masks, fields, voted, looks, strict=True)
     ]
     contests = [find_contest(one.regions, one.allowed, one.objects) for one in found]
-    walked: list[Floats | None] = [None] * len(found)
-    if options.refine:
-        numbers = [number for number, contest in enumerate(contests) if contest is not None]
-        walking = [contest for contest in contests if contest is not None]
-        for number, held in zip(
-            numbers, walk_together(walking, [found[n].walls for n in numbers], options, device), strict=True
-        ):
-            walked[number] = held
+    walked = _walk(contests, [one.walls for one in found], options, device, least) if options.refine else {}
     made = []
     for number, one in enumerate(found):
-        labels = spread_contest(contests[number], one.regions, one.allowed, walked[number])
+        labels = spread_contest(contests[number], one.regions, one.allowed, walked.get(number))
         made.append(
             finish(
                 one,
@@ -96,6 +98,21 @@ def group_together(
             )
         )
     return made
+
+
+def _walk(
+    contests: Sequence[Contest | None],
+    walls: Sequence[Floats],
+    options: GroupingOptions,
+    device: torch.device,
+    least: int,
+) -> dict[int, Floats]:
+    """Return what cells hold after the walk, for the images that have a contest."""
+    walking = {number: contest for number, contest in enumerate(contests) if contest is not None}
+    if sum(int(contest.active.sum()) for contest in walking.values()) < least:
+        return {number: walk_alone(contest, walls[number], options) for number, contest in walking.items()}
+    held = walk_together(list(walking.values()), [walls[number] for number in walking], options, device)
+    return dict(zip(walking, held, strict=True))
 
 
 def _vote(
