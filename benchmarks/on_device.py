@@ -145,7 +145,9 @@ def _row(
 ) -> Row:
     same = all(np.array_equal(one, other) for one, other in zip(numpy(), there(), strict=True))
     ours, theirs, ratio = pairs(numpy, there, repeats)
-    note = f"{1e3 * ours / count:.1f} and {1e3 * theirs / count:.1f} ms an image; {'the same' if same else 'NOT THE SAME'}"
+    note = (
+        f"{1e3 * ours / count:.1f} and {1e3 * theirs / count:.1f} ms an image; {'the same' if same else 'NOT THE SAME'}"
+    )
     return Row(name, f"{what} in NumPy", f"batches of {size} on the device", ratio, ">= 1", note)
 
 
@@ -193,7 +195,9 @@ def conversion(device: str, images: int, many: int, size: tuple[int, int], batch
             summary = convert(options, method=segmenter)
     stages = ", ".join(f"{name} {1e3 * taken / many:.1f}" for name, taken in summary.stages.items())
     note = f"ms an image in all threads together: {stages}"
-    rate = Row(f"images_per_second_{batch}", f"convert, batches of {batch}", "1 image/s", many / summary.seconds, ">= 500")
+    rate = Row(
+        f"images_per_second_{batch}", f"convert, batches of {batch}", "1 image/s", many / summary.seconds, ">= 500"
+    )
     share = statistics.fmean(busy) / 100 if busy else None
     return [
         Row(rate.name, rate.what, rate.peer, rate.value, rate.target, note),

@@ -77,6 +77,6 @@ def own_stream(device: torch.device) -> Iterator[None]:
     streams = _local.__dict__.setdefault("streams", {})
     if str(device) not in streams:
         torch.cuda.synchronize(device)  # whatever was made in the common queue, as the network was, is there now
-        streams[str(device)] = torch.cuda.Stream(device)
+        streams[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     with torch.cuda.stream(streams[str(device)]):
         yield

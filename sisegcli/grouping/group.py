@@ -89,7 +89,9 @@ def group(
     stuff : collection of int
         Categories that are one segment each.
     """
-    found = find_objects(mask, displacement, boundary, options, ask=ask, judge=judge, stuff=stuff, rough=draw is not None)
+    found = find_objects(
+        mask, displacement, boundary, options, ask=ask, judge=judge, stuff=stuff, rough=draw is not None
+    )
     labels = settle_borders(found.regions, found.allowed, found.objects, found.walls, options)
     return finish(found, labels, mask, boundary, options, outer=outer, draw=draw, stuff=stuff)
 
@@ -138,12 +140,8 @@ def find_objects(
 ) -> Found:
     """Find the objects of a mask on the grid: the first part of `group`, see there for the parameters.
 
-    Parameters
-    ----------
-    rough : bool
-        Whether outlines will be drawn anew.
-    voted : array, optional
-        What votes gave already: clusters, cut at ridges, or the refined displacement for ``centres="weak-field"``.
+    With `rough`, outlines will be drawn anew. `voted` is what votes gave already: clusters, cut at ridges, or the
+    refined displacement for ``centres="weak-field"``.
     """
     regions, category_of = label_components(mask, stuff=stuff, connectivity=4)
     cells = sample_cells(regions)
@@ -195,12 +193,7 @@ def finish(
 ) -> Grouping:
     """Draw outlines and give scores, once borders are settled: the last part of `group`, see there for the parameters.
 
-    Parameters
-    ----------
-    found : Found
-        The objects.
-    labels : (H, W) array of int32
-        Object + 1 of each pixel; 0 is nobody.
+    `labels` holds, for each pixel, its object + 1; 0 is nobody.
     """
     labelled, evidence = found.categories, found.evidence
     if draw is not None:

@@ -15,6 +15,7 @@ def label_marks(marks: Tensor) -> Tensor:
     Parameters
     ----------
     marks : (P, h, w) tensor of bool
+        Where marks are.
 
     Returns
     -------

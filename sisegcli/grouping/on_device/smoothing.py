@@ -66,7 +66,7 @@ def _weights(sigma: float, reach: int) -> list[float]:
 
 
 def _mirror(size: int, reach: int, lengths: Tensor, axis: int, planes: Tensor) -> Tensor:
-    """Return where each place of a line with `reach` more cells on both sides comes from: d c b a | a b c d | d c b a."""
+    """Return where places of a line with `reach` more cells on both sides come from: d c b a | a b c d | d c b a."""
     place = torch.arange(-reach, size + reach, device=planes.device)[None]
     ends = lengths[:, None]
     place = torch.remainder(place, 2 * ends)

@@ -164,7 +164,7 @@ def ridges(inside: Tensor, boundary: Tensor, sizes: Sizes, *, sigma: float) -> t
 
 
 def _planes(categories: Sequence[Ints]) -> tuple[list[Labels], list[int]]:
-    """Number the categories of all images; return the number at each pixel (-1: none), and the image of each number."""
+    """Return a number for each category of each image, at its pixels (-1: none), and each number's image."""
     planes: list[Labels] = []
     owners: list[int] = []
     for image, grid in enumerate(categories):

@@ -126,8 +126,8 @@ def walk(links: Tensor, seeds: Tensor, radius: float, steps: int = 256, error: f
     root = degree.double().sqrt().float()[:, 0]  # a processor's root of float32 may be off by its last bit
     reach = _reach(radius)
     around = F.pad(root, [reach] * 4, value=1.0)
-    there = torch.stack([_window(around, reach, offset) for offset in half_disc(radius)] or [links.new_zeros(root.shape)])
-    links = 2 * links / (root * there[: len(links)])
+    there = [_window(around, reach, offset) for offset in half_disc(radius)]
+    links = 2 * links / (root * torch.stack(there)) if there else links
     root = root[:, None]
     multiply = _Product(links, 2 * ones / (root * root), radius, seeds.shape[1])
 
@@ -181,16 +181,16 @@ class _Product:
         self._products = own.new_empty((side, images, labels, height, width))
         self._rows = []
         for row in range(side):
-            line = around[:, :, row : row + height].unfold(3, width, 1).permute(3, 0, 1, 2, 4)
+            held = around[:, :, row : row + height].unfold(3, width, 1).permute(3, 0, 1, 2, 4)
             columns = [self._products[column] for column in range(side) if (row, column) in used]
-            self._rows.append((weights[row], line, columns))
+            self._rows.append((weights[row], held, columns))
 
     def __call__(self, held: Tensor, out: Tensor) -> Tensor:
         """Write the product to `out`, and return it."""
         self._held.copy_(held)
         out.zero_()
-        for weights, line, columns in self._rows:
-            torch.mul(weights, line, out=self._products)
+        for weights, around, columns in self._rows:
+            torch.mul(weights, around, out=self._products)
             for product in columns:
                 out += product
         return out
