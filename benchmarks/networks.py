@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sisegcli.eyes import Eyes
@@ -18,7 +19,9 @@ from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.prompts import Ask
 from sisegcli.instances import Segmentation
 from sisegcli.network.asking import Asker, Jury, Sight
+from sisegcli.network.config import NetworkConfig
 from sisegcli.network.inference import Predictor
+from sisegcli.network.model import SisegNetwork
 from sisegcli.segmenter import Segmenter
 from sisegcli.windows import Window
 
@@ -173,9 +176,13 @@ class Scene:
 
 
 class WatchedSegmenter(Segmenter):
-    """A segmenter that shows what it grouped last."""
+    """A segmenter that shows what it grouped last, so it groups image by image on every device."""
 
     seen: Scene
+
+    def _look_with(self, network: SisegNetwork, config: NetworkConfig, device: torch.device) -> None:
+        super()._look_with(network, config, device)
+        self._groups_on = None
 
     def _segment(
         self,

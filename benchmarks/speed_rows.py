@@ -189,7 +189,7 @@ def _conversion(setting: Setting, device: str, name: str) -> Row:
     recorder = _recorded(setting, device)
     segmenter = Segmenter(device=device)
     with tempfile.TemporaryDirectory() as folder:
-        root = _folder(Path(folder) / "in", setting.pairs(setting.images))
+        root = make_folder(Path(folder) / "in", setting.pairs(setting.images))
         options = ConvertOptions(root=root, out=Path(folder) / "out", overwrite=True)
 
         def run(method: Any) -> None:
@@ -204,7 +204,7 @@ def _conversion(setting: Setting, device: str, name: str) -> Row:
     return Row(name, what, "decode + forward + encode", ratio, "<= 1.15", note)
 
 
-def _folder(root: Path, chosen: list[Pair], count: int = 0, side: int = 0) -> Path:
+def make_folder(root: Path, chosen: list[Pair], count: int = 0, side: int = 0) -> Path:
     """Make a folder of links to images and masks, `count` of them, or of copies whose longer side is `side` pixels."""
     for name in ("images", "masks"):
         (root / name).mkdir(parents=True)
@@ -326,7 +326,7 @@ def _memory(setting: Setting, method: str) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         for count in {few, setting.many}:
             root, out = Path(folder) / f"{count}", Path(folder) / f"out-{count}"
-            _folder(root, setting.pairs(count), count=count, side=setting.side)
+            make_folder(root, setting.pairs(count), count=count, side=setting.side)
             found[count] = peak_memory(
                 [sys.executable, "-m", "sisegcli", "convert", str(root), "--out", str(out), "--method", method]
             )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from sisegcli.errors import OptionError
+
+_local = threading.local()
 
 
 def pick_device(name: str) -> torch.device:
@@ -44,3 +50,33 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     # Builds without oneDNN (macOS) lack the operator.
     there = device.type == "cpu" and torch._C._has_mkldnn
     return there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Bring a tensor to a device; to CUDA from pinned memory, so that nobody waits for it.
+
+    Examples
+    --------
+    >>> send(torch.tensor([1, 2]), torch.device("cpu"))
+    tensor([1, 2])
+    """
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+@contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """While entered, let a CUDA device work in a queue of this thread's own, so that no thread waits for others' work.
+
+    Other devices have no such queues.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    streams = _local.__dict__.setdefault("streams", {})
+    if str(device) not in streams:
+        torch.cuda.synchronize(device)  # whatever was made in the common queue, as the network was, is there now
+        streams[str(device)] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(streams[str(device)]):
+        yield

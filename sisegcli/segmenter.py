@@ -17,12 +17,13 @@ from PIL import Image
 from sisegcli.categories import Categories
 from sisegcli.data.images import MAX_PIXELS
 from sisegcli.data.masks import normalise
-from sisegcli.devices import pick_device
+from sisegcli.devices import own_stream, pick_device
 from sisegcli.enlarging import enlarge, in_pixels, shrink
 from sisegcli.errors import CheckpointError, ImageError, OptionError
 from sisegcli.eyes import Eyes, open_eyes
 from sisegcli.grouping.components import Components, label_components
-from sisegcli.grouping.group import group
+from sisegcli.grouping.group import Grouping, group
+from sisegcli.grouping.on_device.batch import group_together
 from sisegcli.grouping.options import Edges, GroupingOptions
 from sisegcli.grouping.outlines import looks_rough
 from sisegcli.grouping.scores import size_score
@@ -164,6 +165,8 @@ class Segmenter:
         self.asker = Asker(network.membership, device) if network.membership is not None else None
         self.drawer = Drawer(network.edges, device) if network.edges is not None else None
         self.jury = Jury(network.wholeness, device) if network.wholeness is not None else None
+        # Processors are faster with NumPy and SciPy, and MPS has no float64.
+        self._groups_on = device if device.type == "cuda" else None
 
     def predict(self, image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> list[Instance]:
         """Find the instances of one image.
@@ -206,7 +209,11 @@ class Segmenter:
         masks : sequence of (H, W) arrays of int32
             Semantic masks in memory: category ids, `BACKGROUND` and `IGNORE`.
         """
-        sizes = [mask.shape for mask in masks]
+        with own_stream(self.predictor.device):
+            return self._segment_batch(images, masks)
+
+    def _segment_batch(self, images: Images, masks: Masks) -> list[Segmentation]:
+        sizes = [(mask.shape[0], mask.shape[1]) for mask in masks]
         if self.magnify != 1:
             images = [enlarge(image, self.magnify, Image.Resampling.BILINEAR) for image in images]
             masks = [enlarge(mask, self.magnify, Image.Resampling.NEAREST) for mask in masks]
@@ -220,12 +227,20 @@ class Segmenter:
         outer: list[Floats | None] = [None] * len(fields)
         if self.options.edges == "refine" and self.drawer is None:
             outer = [edges for _, edges in self.predictor.predict(images, unknown)]
-        return [
-            self._segment(mask, found, field, boundary, edges, eye, (size[0], size[1]))
-            for mask, found, (field, boundary), edges, eye, size in zip(
-                masks, components, fields, outer, eyes, sizes, strict=True
-            )
-        ]
+        if self._groups_on is None:
+            parts = zip(masks, components, fields, outer, eyes, sizes, strict=True)
+            return [self._segment(mask, known, *field, *rest) for mask, known, field, *rest in parts]
+        made = group_together(
+            masks,
+            fields,
+            self.options,
+            self._groups_on,
+            outer=outer,
+            looks=eyes,
+            stuff=self.stuff,
+            components=components,
+        )
+        return [self._encode(found, *field, size) for found, field, size in zip(made, fields, sizes, strict=True)]
 
     def on_processor(self) -> Segmenter | None:
         """Return the same on the processor; None if it is there already. See `sisegcli.methods.on_processor`."""
@@ -300,6 +315,9 @@ class Segmenter:
             stuff=self.stuff,
             components=components,
         )
+        return self._encode(found, displacement, boundary, size)
+
+    def _encode(self, found: Grouping, displacement: Floats, boundary: Floats, size: tuple[int, int]) -> Segmentation:
         labels = found.labels
         decisions = in_pixels(found.decisions, labels.shape, size)
         if labels.shape != size:

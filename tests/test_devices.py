@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sisegcli.devices import computes_in_bfloat16, pick_device
+from sisegcli.devices import computes_in_bfloat16, own_stream, pick_device, send
 from sisegcli.errors import OptionError
 
 
@@ -44,3 +44,19 @@ def test_bfloat16_where_it_pays(monkeypatch):
     assert isinstance(computes_in_bfloat16(torch.device("cpu")), bool)
     monkeypatch.setattr(torch._C, "_has_mkldnn", False)
     assert computes_in_bfloat16(torch.device("cpu")) is False
+
+
+def test_a_processor_has_one_queue():
+    with own_stream(torch.device("cpu")):
+        assert send(torch.ones(2), torch.device("cpu")).tolist() == [1, 1]
+
+
+@pytest.mark.gpu
+def test_a_thread_keeps_its_own_stream():
+    place, streams = torch.device("cuda"), []
+    for _ in range(2):
+        with own_stream(place):
+            streams.append(torch.cuda.current_stream())
+            assert send(torch.ones(2), place).add(1).cpu().tolist() == [2, 2]
+    assert streams[0] == streams[1] != torch.cuda.default_stream()
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()

@@ -146,6 +146,22 @@ def test_a_batch_answers_as_one_by_one_in_any_order(scenes, edges):
     assert segmenter.segment([], []) == []
 
 
+@pytest.mark.parametrize("device", [CPU, pytest.param(torch.device("cuda"), marks=pytest.mark.gpu)], ids=str)
+def test_grouping_on_a_device_changes_nothing(scenes, device):
+    config = replace(CONFIG, grouping={"basins": 1.5})
+    found = []
+    for place in (CPU, device):
+        segmenter = Segmenter.from_network(Oracle(scenes), config, device=place)
+        if found:
+            segmenter._groups_on = device
+        found.append(segmenter.segment(images_of(scenes), masks_of(scenes)))
+    for one, other in zip(*found, strict=True):
+        assert summary(one.instances) == summary(other.instances)
+        assert one.decisions == other.decisions
+        np.testing.assert_array_equal(one.displacement, other.displacement)
+        np.testing.assert_array_equal(one.boundary, other.boundary)
+
+
 def test_edges_are_moved_by_a_second_look_without_the_mask(scenes, oracle):
     image, mask = images_of(scenes)[:1], masks_of(scenes)[:1]
     oracle.guided = True

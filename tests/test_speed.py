@@ -8,12 +8,18 @@ import sys
 from itertools import accumulate, cycle
 
 import numpy as np
+import on_device
 import pytest
 import speed
 import speed_rows
 import timing
+import torch
+from floors import Scene
+from ideal_fields import ideal_fields
 from speed_rows import ROWS, Setting
 from timing import Row
+
+from sisegcli.grouping.options import GroupingOptions
 
 NOT_MEASURED = Row("b", "us", "a GPU", None, "<= 1", "no GPU")
 
@@ -60,3 +66,17 @@ def test_the_walk_of_the_benchmark_is_the_walk(monkeypatch, tmp_path):
     rows = {row.name: row for row in ROWS["walk"](Setting(tmp_path, 1, 1, 1, False))}
     assert rows["walk_error"].reached
     assert np.isfinite(rows["walk_speedup"].value)
+
+
+def test_grouping_on_a_device_is_compared_part_by_part(monkeypatch):
+    labels = np.zeros((48, 64), np.int32)
+    labels[8:40, 8:32], labels[8:40, 32:56] = 1, 2
+    mask = np.where(labels > 0, 3, -1).astype(np.int32)
+    options = GroupingOptions(cut=0.5, basins=1.0)
+    scenes = [Scene(mask, *ideal_fields(labels), options, [], [], [], set()) for _ in range(3)]
+    rows = on_device.parts(scenes, torch.device("cpu"), 2, 1)
+    assert [row.name for row in rows] == ["votes_2", "refinement_2", "walk_2", "grouping_2"]
+    assert all(row.note.endswith("; the same") for row in rows)
+    with pytest.raises(SystemExit, match="no CUDA device"):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        on_device.main([])

@@ -60,7 +60,7 @@ def boundary_affinity(
     n = int(np.count_nonzero(active))
     if not n:
         return sparse.csr_array((0, 0), dtype=np.float32)
-    box = _box(active)
+    box = box_of(active)
     number = np.full(active.shape, -1, np.int32)
     number[active] = np.arange(n)
     number, active = number[box], active[box]
@@ -128,7 +128,7 @@ def line(dy: int, dx: int) -> list[tuple[int, int]]:
     return [(y, x) for y in rows for x in columns if (dy * x - dx * y) ** 2 < dy * dy + dx * dx]
 
 
-def _box(active: Bool) -> tuple[slice, slice]:
+def box_of(active: Bool) -> tuple[slice, slice]:
     """Return the smallest box that holds all active pixels; lines between them never leave it."""
     rows, columns = np.flatnonzero(active.any(axis=1)), np.flatnonzero(active.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -50,7 +50,23 @@ def cut_at_ridges(clusters: Labels, boundary: Floats, *, sigma: float) -> Labels
     minima = (smooth == -highest_around(-smooth, max(1, round(2 * sigma)))) & inside
     markers, _ = ndimage.label(minima, np.ones((3, 3)))
     height = np.where(inside, np.clip(smooth, 0, 1) * 254, 255).astype(np.uint8)
-    basins = ndimage.watershed_ift(height, markers.astype(np.int32))
+    return cut_at_basins(clusters, height, markers.astype(np.int32))
+
+
+def cut_at_basins(clusters: Labels, height: NDArray[np.uint8], markers: Labels) -> Labels:
+    """Cut clusters into the basins of a height map around its markers: the second half of `cut_at_ridges`.
+
+    Parameters
+    ----------
+    clusters : (h, w) array of int32
+        Clusters from 1; 0 takes no part.
+    height : (h, w) array of uint8
+        Smoothed boundary, 254 for 1; 255 outside clusters.
+    markers : (h, w) array of int32
+        Minima inside clusters, from 1; 0 elsewhere.
+    """
+    inside = clusters > 0
+    basins = ndimage.watershed_ift(height, markers)
     pairs = clusters.astype(np.int64) * (int(basins.max()) + 1) + basins
     cut = np.zeros(clusters.shape, np.int32)
     cut[inside] = number_densely(pairs[inside])[1] + 1

@@ -92,6 +92,69 @@ def group(
     components : tuple, optional
         The mask's components with this stuff, 4-connected, where they are known.
     """
+    found = find_objects(
+        mask,
+        displacement,
+        boundary,
+        options,
+        ask=ask,
+        judge=judge,
+        stuff=stuff,
+        rough=draw is not None,
+        components=components,
+    )
+    labels = settle_borders(found.regions, found.allowed, found.objects, found.walls, options)
+    return finish(found, labels, mask, boundary, options, outer=outer, draw=draw, stuff=stuff)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Objects on the grid, whose borders are yet to be settled.
+
+    Attributes
+    ----------
+    regions : (H, W) array of int32
+        Connected components of the mask, from 1; 0 is background.
+    allowed : dict
+        Objects (from 0) that each region holds.
+    objects : (h, w) array of int32
+        Object + 1 of each cell; 0 where there is none.
+    walls : (h, w) array of float32
+        What a walk shall not cross.
+    categories : dict
+        Category id of each label (object + 1).
+    evidence, singles, decisions
+        What is known of the objects.
+    """
+
+    regions: Labels
+    allowed: dict[int, list[int]]
+    objects: Labels
+    walls: Floats
+    categories: dict[int, int]
+    evidence: NDArray[np.float64]
+    singles: dict[int, float] | None
+    decisions: list[Decision]
+
+
+def find_objects(
+    mask: NDArray[np.int32],
+    displacement: Floats,
+    boundary: Floats,
+    options: GroupingOptions,
+    *,
+    ask: Ask | None,
+    judge: Judge | None,
+    stuff: Collection[int],
+    rough: bool,
+    components: Components | None = None,
+    voted: NDArray[Any] | None = None,
+) -> Found:
+    """Find the objects of a mask on the grid: the first part of `group`, see there for the parameters.
+
+    With `rough`, outlines will be drawn anew. `voted` is what votes gave already: clusters, cut at ridges, or the
+    refined displacement for ``centres="weak-field"``.
+    """
     regions, category_of = components or label_components(mask, stuff=stuff, connectivity=4)
     cells = sample_cells(regions)
     categories = _lookup(category_of, -1)[cells]
@@ -107,7 +170,8 @@ def group(
         ask,
         judge,
         decisions,
-        rough=draw is not None,
+        rough=rough,
+        voted=voted,
     )
 
     # Objects on the grid, then regions that no cell saw: specks, and stuff.
@@ -124,8 +188,26 @@ def group(
             allowed[region] = [count]
             count += 1
     walls = boundary if ask is None else _raise_walls(boundary, objects, cells)
-    labels = settle_borders(regions, allowed, objects, walls, options)
     labelled = {index + 1: category for index, category in owner.items()}
+    return Found(regions, allowed, objects, walls, labelled, evidence, singles, decisions)
+
+
+def finish(
+    found: Found,
+    labels: Labels,
+    mask: NDArray[np.int32],
+    boundary: Floats,
+    options: GroupingOptions,
+    *,
+    outer: Floats | None,
+    draw: Draw | None,
+    stuff: Collection[int],
+) -> Grouping:
+    """Draw outlines and give scores, once borders are settled: the last part of `group`, see there for the parameters.
+
+    `labels` holds, for each pixel, its object + 1; 0 is nobody.
+    """
+    labelled, evidence = found.categories, found.evidence
     if draw is not None:
         labels = redraw_outlines(labels, mask, draw, stuff=stuff)
     elif options.edges == "refine":
@@ -136,9 +218,9 @@ def group(
         seen = outline_agreement(sample_cells(labels), boundary)
         agreement = {label: float(seen[label]) if label < len(seen) else 1.0 for label in labelled}
     scores = score_instances(
-        labels, labelled, known, agreement=agreement, singles=singles, stuff=stuff, sized=options.sized
+        labels, labelled, known, agreement=agreement, singles=found.singles, stuff=stuff, sized=options.sized
     )
-    return Grouping(labels, labelled, scores, decisions)
+    return Grouping(labels, labelled, scores, found.decisions)
 
 
 def _objects(
@@ -152,16 +234,19 @@ def _objects(
     decisions: list[Decision],
     *,
     rough: bool,
+    voted: NDArray[Any] | None,
 ) -> tuple[Labels, NDArray[np.float64], dict[int, float] | None]:
     """Return the object of each cell, from 1, the evidence for each, and how probably it is one, if that is known."""
     if options.centres == "weak-field":
-        refined = refine_displacement(displacement, categories >= 0)
-        objects = cluster_by_weak_field(refined, displacement, categories, weak=options.weak)
+        if voted is None:
+            voted = refine_displacement(displacement, categories >= 0)
+        objects = cluster_by_weak_field(voted, displacement, categories, weak=options.weak)
         return objects, np.ones(int(objects.max(initial=0)) + 1), None
-    clusters = cluster_by_density(displacement, categories, sigma=options.sigma, peak=options.peak)
-    if options.basins:
-        clusters = cut_at_ridges(clusters, boundary, sigma=options.basins)
-    pieces = find_pieces(clusters, regions, categories, displacement)
+    if voted is None:
+        voted = cluster_by_density(displacement, categories, sigma=options.sigma, peak=options.peak)
+        if options.basins:
+            voted = cut_at_ridges(voted, boundary, sigma=options.basins)
+    pieces = find_pieces(voted, regions, categories, displacement)
     pairs = None
     if ask is not None:
         prompts = choose_prompts(pieces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,26 +48,91 @@ def settle_borders(
     (H, W) array of int32
         Object + 1 of each pixel; 0 outside regions.
     """
+    contest = find_contest(regions, allowed, objects)
+    walked = walk_alone(contest, boundary, options) if contest is not None and options.refine else None
+    return spread_contest(contest, regions, allowed, walked)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The regions of an image that hold several objects: what walks there, and from where.
+
+    Attributes
+    ----------
+    contested : list of int
+        Their objects, from 0.
+    cells : (h, w) array of int32
+        Region of each cell.
+    active : (h, w) array of bool
+        Cells that walk, n of them.
+    column : (h, w) array of int32
+        Place of each cell's object among the contested ones; -1 where the cell is not active.
+    """
+
+    contested: list[int]
+    cells: Labels
+    active: NDArray[np.bool_]
+    column: Labels
+
+    def start(self, boundary: Floats) -> Floats:
+        """Return what the active cells hold of each contested object before the walk, (n, k)."""
+        seeds = self.column[self.active][:, None] == np.arange(len(self.contested))
+        held: Floats = hold(boundary[self.active])[:, None] * seeds.astype(np.float32)
+        return held
+
+
+def hold(boundary: Floats) -> Floats:
+    """Return what cells with so much boundary hold of their object before a walk."""
+    held: Floats = np.maximum(1 - boundary, LEAST)
+    return held
+
+
+def find_contest(regions: Labels, allowed: Mapping[int, list[int]], objects: Labels) -> Contest | None:
+    """Find the regions that hold several objects; None if no region does. See `settle_borders` for the parameters."""
     contested = sorted({index for indices in allowed.values() if len(indices) > 1 for index in indices})
     if not contested:
-        return spread_labels(np.zeros((*objects.shape, 0), np.float32), regions, allowed)
-    place = {index: number for number, index in enumerate(contested)}
+        return None
     cells = sample_cells(regions)
     shared = np.isin(cells, [region for region, indices in allowed.items() if len(indices) > 1])
     active = shared & (objects > 0)
-    seeds = np.zeros((*objects.shape, len(contested)), np.float32)
-    for index, number in place.items():
-        seeds[..., number] = (objects == index + 1) & active
-    scores = seeds
-    if options.refine:
-        affinity = boundary_affinity(boundary, active, options.radius, options.beta, same=cells)
-        start = np.maximum(1 - boundary[active], LEAST)[:, None] * seeds[active]
-        walked = random_walk(affinity, start, options.steps)
-        scores = np.zeros_like(seeds)
+    place = np.full(max(int(objects.max(initial=0)), contested[-1] + 1) + 1, -1, np.int32)
+    place[np.array(contested) + 1] = np.arange(len(contested))
+    column = np.where(active, place[objects], np.int32(-1))
+    return Contest(contested, cells, active, column)
+
+
+def walk_alone(contest: Contest, boundary: Floats, options: GroupingOptions) -> Floats:
+    """Return what the active cells of an image hold of each contested object after the walk, (n, k)."""
+    affinity = boundary_affinity(boundary, contest.active, options.radius, options.beta, same=contest.cells)
+    return random_walk(affinity, contest.start(boundary), options.steps)
+
+
+def spread_contest(
+    contest: Contest | None, regions: Labels, allowed: Mapping[int, list[int]], walked: Floats | None
+) -> Labels:
+    """Give each pixel to an object of its region: the second half of `settle_borders`.
+
+    Parameters
+    ----------
+    contest : Contest, optional
+        As `find_contest` found it.
+    regions, allowed
+        As in `settle_borders`.
+    walked : (n, k) array of float32, optional
+        What active cells hold of each contested object after the walk; without it, each has its own object.
+    """
+    shape = (-(-regions.shape[0] // STRIDE), -(-regions.shape[1] // STRIDE))
+    if contest is None:
+        return spread_labels(np.zeros((*shape, 0), np.float32), regions, allowed)
+    active = contest.active
+    scores = (contest.column[..., None] == np.arange(len(contest.contested))).astype(np.float32)
+    if walked is not None:
+        scores = np.zeros_like(scores)
         scores[active] = walked / np.maximum(walked.max(1, keepdims=True), 1e-12)
     # Cells beyond the region take the nearest inner cell's scores, so that interpolation does not fade at its edge.
     rows, columns = ndimage.distance_transform_edt(~active, return_distances=False, return_indices=True)
     scores = scores[rows, columns]
+    place = {index: number for number, index in enumerate(contest.contested)}
     # Objects that are alone in their region need no scores, only a place behind those that have some.
     for indices in allowed.values():
         for index in indices:
@@ -119,7 +185,7 @@ def grow_edges(
     active = ndimage.binary_dilation(near, iterations=reach)
     seeds = (cells[active][:, None] == present[None]).astype(np.float32)
     affinity = boundary_affinity(boundary, active, options.radius, options.beta)
-    walked = random_walk(affinity, np.maximum(1 - boundary[active], LEAST)[:, None] * seeds, options.steps)
+    walked = random_walk(affinity, hold(boundary[active])[:, None] * seeds, options.steps)
     scores = np.zeros((*cells.shape, len(present)), np.float32)
     scores[active] = walked / np.maximum(walked.max(1, keepdims=True), 1e-12)
     scores[~active] = cells[~active][:, None] == present[None]

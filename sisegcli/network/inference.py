@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import IGNORE
+from sisegcli.devices import send
 from sisegcli.grid import STRIDE, resample
 from sisegcli.network.config import NetworkConfig
 from sisegcli.network.fusing import infers_in_bfloat16
@@ -65,16 +66,21 @@ class Predictor:
         for number, (picture, _) in enumerate(prepared):
             buckets.setdefault(tuple(picture.shape), []).append(number)
         found: dict[int, tuple[Floats, Floats]] = {}
-        for numbers in (part for bucket in buckets.values() for part in _parts(bucket, self.batch_size)):
-            pictures = torch.cat([prepared[n][0] for n in numbers]).to(self.device, non_blocking=True)
-            guides = torch.cat([prepared[n][1] for n in numbers]).to(self.device, non_blocking=True)
-            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                displacement, boundary = self.network(pictures, guides if self.network.guided else None)
-            fields = displacement.float().permute(0, 2, 3, 1).cpu().numpy()
-            maps = boundary.float().sigmoid()[:, 0].cpu().numpy()
-            for number, field, edges in zip(numbers, fields, maps, strict=True):
+        parts = [part for bucket in buckets.values() for part in _parts(bucket, self.batch_size)]
+        # All are under way before the first is waited for.
+        answers = [self._ask([prepared[number] for number in part]) for part in parts]
+        for part, (displacement, boundary) in zip(parts, answers, strict=True):
+            fields, maps = displacement.cpu().numpy(), boundary.cpu().numpy()
+            for number, field, edges in zip(part, fields, maps, strict=True):
                 found[number] = self._restore(field, edges, images[number].shape[:2])
         return [found[number] for number in range(len(images))]
+
+    def _ask(self, prepared: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Show the network pictures and guides of one size; return displacement (N, h, w, 2) and boundary (N, h, w)."""
+        pictures, guides = (send(torch.cat(given), self.device) for given in zip(*prepared, strict=True))
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            displacement, boundary = self.network(pictures, guides if self.network.guided else None)
+        return displacement.float().permute(0, 2, 3, 1), boundary.float().sigmoid()[:, 0]
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         longest = self.config.long_side
