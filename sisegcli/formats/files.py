@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path, PurePath
 
 from sisegcli.errors import OutputError, StorageError
@@ -44,6 +47,52 @@ def remove_unfinished(*folders: Path) -> None:
                     Path(place, name).unlink(missing_ok=True)
 
 
+def remove_abandoned(path: Path) -> None:
+    """Remove what processes that are gone left of `path` under temporary names, beside it.
+
+    Those of processes that run stay, also where another machine has such a process by chance.
+    """
+    head = f".{path.name}."
+    for unfinished in path.parent.glob(f"{escape(head)}*{SUFFIX}"):
+        number = unfinished.name[len(head) :].split(".", 1)[0]
+        if not number.isdecimal() or _runs(int(number)):
+            continue
+        if unfinished.is_dir() and not unfinished.is_symlink():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                unfinished.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Return whether there may be a process of this number."""
+    if os.name == "nt":  # asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
+
+
+@contextmanager
+def hidden_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder for work on `path`, beside it under a temporary name, and remove it at the end.
+
+    What processes that are gone left there before is removed, too.
+    """
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", suffix=SUFFIX, dir=path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def flush_to_disk(path: Path) -> None:
     """Return when a file's content would survive a loss of power."""
     descriptor = os.open(path, os.O_RDWR)
@@ -70,9 +119,14 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`: renamed to it at the end, removed after an error."""
+def replacing(path: Path, *, tidy: bool = False) -> Iterator[Path]:
+    """Yield a temporary name beside `path`: renamed to it at the end, removed after an error.
+
+    `tidy` first removes what killed processes left of it. That lists the folder, so it is not for folders of many.
+    """
     temporary = temporary_name(path)
+    if tidy:
+        remove_abandoned(path)
     try:
         with output_errors(path):
             yield temporary
