@@ -62,7 +62,7 @@ class Signature:
                 return f"signed, but there is no list of trusted signers ({SIGNERS} beside it, or --signers FILE)"
             case State.unchecked:
                 return "signed, but this cannot be checked, as ssh-keygen is not installed"
-        return self.state.value
+        return str(self.state.value)
 
 
 def check_signature(folder: Path, signers: Path | None = None) -> Signature:
