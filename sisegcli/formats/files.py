@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path, PurePath
@@ -29,6 +29,30 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
     for path in paths:
         if path.is_dir() or (not overwrite and path.exists()):
             raise OutputError(f"{path} exists already; choose another folder with --out, or pass --overwrite.")
+
+
+def refuse_links(out: Path, paths: Iterable[Path]) -> None:
+    """Refuse folders of an output folder, at any depth, that are links to somewhere outside.
+
+    The output folder itself may be a link, as the user named it.
+
+    Raises
+    ------
+    OutputError
+        If there is such a link; it is named.
+    """
+    root = out.resolve()
+
+    def check(place: Path) -> None:
+        if place.is_symlink() and not place.resolve().is_relative_to(root):
+            raise OutputError(f"{place} is a link that leads out of {out}; remove it, or choose another --out.")
+
+    for path in paths:
+        for folder in (*reversed([p for p in path.parents if p.is_relative_to(out) and p != out]), path):
+            check(folder)
+        for place, folders, _ in os.walk(path):
+            for name in folders:
+                check(Path(place, name))
 
 
 def temporary_name(path: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import InputError, OutputError
 from sisegcli.formats import FORMATS, joiner
-from sisegcli.formats.files import hidden_folder, output_errors, refuse_existing
+from sisegcli.formats.files import hidden_folder, output_errors, refuse_existing, refuse_links
 from sisegcli.formats.joining import join_folders
 from sisegcli.formats.own_files import foreign
 from sisegcli.running.shards import RECORD, Shard, ShardRecord, read_record
@@ -98,6 +98,7 @@ def merge(folders: Sequence[Path], out: Path, *, partial: bool = False, overwrit
     for target in targets:
         if not overwrite and target.is_dir() and next(target.iterdir(), None):
             raise OutputError(f"{target} exists already; choose another folder with --out, or pass --overwrite.")
+    refuse_links(out, targets)
     images = _join(folders, kinds, out, disjoint=records is not None)
     return MergeSummary(len(folders), images, targets, problems)
 
