@@ -61,22 +61,30 @@ def size(journal: Path) -> int:
 
 
 def resident(pid: int) -> int:
-    """Return the memory of a process, in bytes."""
-    with suppress(FileNotFoundError, ProcessLookupError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Return the memory of a process (VmRSS), in bytes."""
+    return status(pid, "VmRSS")
+
+
+def status(pid: int, name: str) -> int:
+    """Return what the system notes of a process, in bytes; 0 when that is over."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
     return 0
 
 
 def watch(command: Sequence[str], journal: Path) -> dict[str, Any]:
     """Run a program; return what it printed, its memory on the way, and the most that the journal took."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    memory, most, started = [], 0, time.monotonic()
+    memory, most, peak, started = [], 0, 0, time.monotonic()
     with (
         tempfile.TemporaryFile("w+") as printed,
         subprocess.Popen(command, env=environment, stdout=printed, stderr=subprocess.DEVNULL) as process,
     ):
         while process.poll() is None:
             time.sleep(0.5)
+            peak = max(peak, status(process.pid, "VmHWM"))
             now = size(journal)
             if now > most:  # images are being converted
                 memory.append(resident(process.pid))
@@ -86,6 +94,7 @@ def watch(command: Sequence[str], journal: Path) -> dict[str, Any]:
             "summary": json.loads(printed.read()),
             "code": process.returncode,
             "memory": [value for value in memory if value],
+            "peak": peak,
             "journal": most,
             "seconds": time.monotonic() - started,
         }
@@ -107,7 +116,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             states = dict(database.execute("SELECT state, count(*) FROM images GROUP BY state"))
         written = len(json.loads((out / "instances.json").read_text())["images"])
         summary, memory = found["summary"], found["memory"]
-        tenth = len(memory) // 10
         report = {
             "images": chosen.images,
             "converted": summary["images"]["converted"],
@@ -116,8 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "states in the journal": states,
             "exit code": found["code"],
             "seconds": round(found["seconds"]),
-            "memory after a tenth, MB": round(memory[tenth] / 1e6) if memory else None,
-            "memory at its end, MB": round(memory[-1] / 1e6) if memory else None,
+            **{
+                f"memory at {part} %, MB": round(memory[(len(memory) - 1) * part // 100] / 1e6) if memory else None
+                for part in (10, 50, 100)
+            },
+            "memory at most, MB": round(found["peak"] / 1e6),
             "instances.json, MB": round((out / "instances.json").stat().st_size / 1e6, 1),
             "journal at its largest, MB": round(found["journal"] / 1e6, 1),
             "journal after the run, MB": round(size(journal) / 1e6, 1),

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sisegcli.data.texts import read_text
 from sisegcli.errors import CheckpointError
 from sisegcli.network.config import NetworkConfig, read_config, read_metadata
 from sisegcli.network.exported.files import companions, describe_exported, exported_kind, load_exported
@@ -88,13 +89,17 @@ def listed_sums(folder: Path) -> dict[str, str]:
     Raises
     ------
     CheckpointError
-        If a line is no checksum and name.
+        If it cannot be read, or a line is no checksum and name.
     """
     path = folder / SUMS
     if not path.is_file():
         return {}
     found = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        lines = read_text(path, limit=CHUNK).splitlines()
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}); fetch it again.") from error
+    for line in lines:
         digest, _, name = line.partition("  ")
         if len(digest) != 64 or not name:
             raise CheckpointError(f"{path} has a line that is no checksum and file name; fetch it again.")

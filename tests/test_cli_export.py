@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -165,6 +168,18 @@ def test_what_fails_leaves_nothing(tiny, monkeypatch) -> None:
     assert result.exit_code == 1
     assert f"Error: {out} cannot be written (No space left on device);" in result.stderr
     assert not list(out.parent.iterdir())
+
+
+def test_what_killed_exports_left_is_removed(tiny) -> None:
+    """Of this file alone, and not what a process that runs is writing."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f".{name}.{ended.pid}.x.part" for name in ("a.pt", "b.pt", "a.pt.bin")] + [f".a.pt.{os.getpid()}.x.part"]
+    for name in names:
+        (tiny.parent / name).mkdir()
+        (tiny.parent / name / "a.pt").write_bytes(b"half")
+    assert invoke("export", tiny, "--to", "torchscript", "--out", tiny.parent / "a.pt").exit_code == 0
+    assert sorted(path.name for path in tiny.parent.iterdir()) == sorted([*names[1:], "a.pt", "tiny.safetensors"])
 
 
 @pytest.mark.parametrize("difference", [0.5, float("nan")])

@@ -19,7 +19,8 @@ from sisegcli.errors import CheckpointError
 from sisegcli.network.checkpoint import build_network, save_checkpoint
 from sisegcli.network.config import NetworkConfig
 from sisegcli.shipped import weights_folder
-from sisegcli.weight_files import ABOUT, SUMS, checksum, listed_sums, shipped_weights
+from sisegcli.signatures import SIGNATURE
+from sisegcli.weight_files import ABOUT, CHUNK, SUMS, checksum, listed_sums, shipped_weights
 
 
 def invoke(*arguments):
@@ -84,14 +85,17 @@ def test_default_weights_are_shown_without_torch() -> None:
 def test_what_ships_is_verified() -> None:
     result = invoke("verify", "--json")
     assert result.exit_code == 0
-    assert [row["sha256"] for row in json.loads(result.stdout)] == [checksum(path) for path in shipped_weights()]
+    rows = json.loads(result.stdout)
+    assert [row["sha256"] for row in rows] == [checksum(path) for path in shipped_weights()]
+    signed = {"signed"} if (weights_folder() / SIGNATURE).exists() else {"not signed"}
+    assert {row["signature"] for row in rows} == signed
 
 
 def test_verified_in_words(mine: Path) -> None:
     result = invoke("verify", str(mine))
     assert (result.exit_code, result.stdout) == (
         0,
-        "mine.safetensors has the checksum that is listed, and loads.\n",
+        "mine.safetensors has the checksum that is listed, and loads; the list is not signed.\n",
     )
     (mine.parent / SUMS).unlink()
     result = invoke("verify", str(mine))
@@ -141,4 +145,7 @@ def test_weights_that_are_not_there() -> None:
 def test_a_list_that_is_none(tmp_path: Path) -> None:
     (tmp_path / SUMS).write_text("nonsense\n")
     with pytest.raises(CheckpointError, match="no checksum and file name"):
+        listed_sums(tmp_path)
+    (tmp_path / SUMS).write_bytes(b" " * (CHUNK + 1))
+    with pytest.raises(CheckpointError, match="cannot be read"):
         listed_sums(tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -386,6 +387,70 @@ def test_a_journal_that_is_damaged_or_foreign(root, tmp_path):
     with pytest.raises(OutputError, match=r"journal\.sqlite is damaged; start a new run with --overwrite"):
         run(root, tmp_path / "out", resume=True)
     assert run(root, tmp_path / "out", overwrite=True).converted == 12
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE run SET value = 'x' WHERE name = 'settings'",
+        "UPDATE run SET value = '[]' WHERE name = 'settings'",
+        f"UPDATE run SET value = '{'[' * 99999}' WHERE name = 'settings'",
+        "DELETE FROM run",
+        "DELETE FROM stems",
+        "UPDATE results SET instances = 'x'",
+        "UPDATE results SET instances = '{\"1\": -5}'",
+        "UPDATE results SET removed = 'x'",
+        "UPDATE results SET state = 'x'",
+        "UPDATE results SET number = number + 100",
+        "DROP TABLE lacking",
+        "DROP TABLE results; CREATE TABLE results (a)",
+        "PRAGMA user_version = 0",
+    ],
+)
+def test_a_journal_that_something_else_changed(tmp_path, finished, change):
+    out = shutil.copytree(finished.parent / "out", tmp_path / "out")
+    with closing(sqlite3.connect(out / ".sisegcli/journal.sqlite")) as database:
+        database.executescript(change)
+    with pytest.raises(OutputError, match=r"journal\.sqlite is (damaged|no journal of sisegcli); start a new run with"):
+        run(finished, out, resume=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The images of a run that is over, beside what it wrote."""
+    folder = tmp_path_factory.mktemp("finished") / "set"
+    write_folders(folder, {"a": ONE_CAT})
+    run(folder, folder.parent / "out")
+    return folder
+
+
+def test_links_lead_nobody_out(tmp_path, finished):
+    """Somebody else may have filled the output folder."""
+    other, out = tmp_path / "other", tmp_path / "out"
+    for inside in ("SegmentationClass", "SegmentationClass/deep", ".sisegcli"):
+        shutil.rmtree(out, ignore_errors=True)
+        other.mkdir(exist_ok=True)
+        (other / ".a.part").write_text("not ours")
+        (out / inside).parent.mkdir(parents=True)
+        (out / inside).symlink_to(other)
+        for options in ({}, {"overwrite": True}, {"resume": True}):
+            with pytest.raises(OutputError, match=r"is a link|exists already"):
+                run(finished, out, to=("voc",), **options)
+        assert [path.name for path in other.iterdir()] == [".a.part"]
+
+
+@pytest.mark.parametrize("end", ["", "-wal"])
+def test_a_journal_that_is_a_link_is_not_written_to(tmp_path, finished, end):
+    place, precious = tmp_path / f"out/.sisegcli/journal.sqlite{end}", tmp_path / "precious"
+    with closing(sqlite3.connect(precious)) as database:
+        database.execute("CREATE TABLE mine (a)")
+    before = precious.read_bytes()
+    place.parent.mkdir(parents=True)
+    place.symlink_to(precious)
+    with pytest.raises(OutputError, match=r"journal\.sqlite is a link; remove it, or start a new run with --overwrite"):
+        run(finished, tmp_path / "out")
+    assert run(finished, tmp_path / "out", overwrite=True).converted == 1
+    assert precious.read_bytes() == before
 
 
 def test_urls(root, tmp_path):

@@ -1,7 +1,10 @@
 """Shards: however a folder is dealt to several runs, their merged outputs are those of one run, byte for byte."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +213,30 @@ def test_runs_that_clash(root, tmp_path):
         with pytest.raises(InputError, match=sentence):
             merge([tmp_path / name for name in names], tmp_path / "merged")
         assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_an_image_in_two_runs_is_found_in_every_format(root, tmp_path, name):
+    if name == "tiff":
+        pytest.importorskip("tifffile")
+    for out, stems in (("x", "pq"), ("y", "rq")):
+        write_folders(tmp_path / f"{out}-in", dict.fromkeys((f"{stem}/1" for stem in stems), ONE_CAT))
+        run(tmp_path / f"{out}-in", tmp_path / out, to=(name,), categories=str(root / "names.csv"))
+    with pytest.raises(InputError, match=r"join only outputs of different images"):
+        merge([tmp_path / "x", tmp_path / "y"], tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_what_a_killed_merge_left_is_removed(root, tmp_path):
+    outs = run_all(root, tmp_path, 2)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for process in (ended.pid, os.getpid()):
+        half = tmp_path / f"merged/.merge.{process}.abc.part"
+        half.mkdir(parents=True)
+        (half / "instances.json").write_text("half")
+    merge(outs, tmp_path / "merged")
+    assert sorted(path.name for path in (tmp_path / "merged").iterdir()) == [half.name, "instances.json"]
 
 
 def test_foreign_files_are_refused(root, tmp_path):

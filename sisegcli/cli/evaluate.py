@@ -94,7 +94,7 @@ def evaluate(
     report = run(found.images, truth, categories=found.categories, notes=found.notes, watch=console.watch)
     text = report.to_text()
     if out is not None:
-        with replacing(out) as temporary:
+        with replacing(out, tidy=True) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
     if as_json:
         typer.echo(text)

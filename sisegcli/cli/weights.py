@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from sisegcli.errors import CheckpointError
 
 if TYPE_CHECKING:
     from sisegcli.cli.console import Console
@@ -38,17 +40,29 @@ def weights(
             show_default=False,
         ),
     ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="verify: who is trusted to sign, as ssh-keygen reads it (allowed_signers); what nobody of them signed "
+            "is refused.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON, and nothing else.")] = False,
 ) -> None:
     """List, show or verify weights.
 
-    verify ends with exit code 1 and one sentence where a file is damaged, or another than the published one.
+    verify ends with exit code 1 and one sentence where a file is damaged, or another than the published one, or where
+    the signature of the checksums does not fit.
     """
     from sisegcli.cli.console import Console
     from sisegcli.shipped import weights_path
-    from sisegcli.weight_files import ABOUT, describe, shipped_weights, verify
+    from sisegcli.weight_files import ABOUT, describe, shipped_weights
 
     console = Console(as_json)
+    if signers is not None and action is not Action.verify:
+        raise typer.BadParameter("it is for 'verify' alone.", param_hint="'--signers'")
     if action is Action.list:
         if name is not None:
             raise typer.BadParameter("'list' takes no name; 'show' does.", param_hint="'NAME|FILE'")
@@ -67,14 +81,30 @@ def weights(
             return
         _print(console, _lines(facts))
     else:
-        paths = shipped_weights() if name is None else [weights_path(name)]
-        checked = [{"file": str(path), "sha256": verify(path)} for path in paths]
-        if as_json:
-            console.print_json(checked)
-            return
-        for row in checked:
-            said = "has the checksum that is listed" if row["sha256"] else "has no checksum listed beside it"
-            console.tell(f"{Path(str(row['file'])).name} {said}, and loads.")
+        _verify(console, shipped_weights() if name is None else [weights_path(name)], signers)
+
+
+def _verify(console: Console, paths: Sequence[Path], signers: Path | None) -> None:
+    from sisegcli.signatures import Signature, State, check_signature, require
+    from sisegcli.weight_files import verify
+
+    rows: list[dict[str, Any]] = []
+    for path in paths:
+        listed = verify(path)
+        found = Signature(State.unsigned) if listed is None else check_signature(path.parent, signers)
+        row = {"file": str(path), "sha256": listed, "signature": found.state.value, "signer": found.signer}
+        rows.append(row)
+        try:
+            require(found, path, trusted=signers)
+        except CheckpointError:
+            if console.as_json:
+                console.print_json(rows)
+            raise
+        if not console.as_json:
+            said = f"the checksum that is listed, and loads; the list is {found}"
+            console.tell(f"{path.name} has {said if listed else 'no checksum listed beside it, and loads'}.")
+    if console.as_json:
+        console.print_json(rows)
 
 
 def _lines(facts: dict[str, Any]) -> Iterable[tuple[str, str]]:

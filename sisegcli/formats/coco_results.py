@@ -130,12 +130,14 @@ def join_results(paths: Sequence[Path], target: Path, *, disjoint: bool = False)
     OutputError
         If `target` cannot be written.
     """
-    tables = list(_numbers([path.with_suffix(".csv") for path in paths]))
+    total = 0
+    tables = _numbers([path.with_suffix(".csv") for path in paths])
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as out:
         out.write("[")
         first = True
         for path, table in zip(paths, tables, strict=True):
             numbers = {old: new for old, new, _ in table}
+            total += len(table)
             for record in records(path, "["):
                 number = numbers.get(value(record, "image_id", int, path))
                 if number is None:
@@ -144,7 +146,7 @@ def join_results(paths: Sequence[Path], target: Path, *, disjoint: bool = False)
                 first = False
                 out.write(line({**record, "image_id": number}))
         out.write("\n]\n")
-    return sum(map(len, tables))
+    return total
 
 
 def join_image_numbers(paths: Sequence[Path], target: Path, *, disjoint: bool = False) -> int:
@@ -160,8 +162,11 @@ def join_image_numbers(paths: Sequence[Path], target: Path, *, disjoint: bool = 
 
 
 def _numbers(tables: Sequence[Path]) -> Iterator[list[tuple[int, int, str]]]:
-    """Yield, for each table, the number of each image, its number in the whole, and its name."""
-    numbers, seen = ImageNumbers(), dict[int, str]()
+    """Yield, for each table, the number of each image, its number in the whole, and its name.
+
+    Beside one table, numbers alone are kept in memory.
+    """
+    numbers = ImageNumbers()
     for path in tables:
         rows = []
         for old, name in _table(path):
@@ -169,12 +174,17 @@ def _numbers(tables: Sequence[Path]) -> Iterator[list[tuple[int, int, str]]]:
             if number is None:
                 taken = called_number(name) or 0
                 raise InputError(
-                    f"{name} in {path} and {seen[taken]} have the same number {taken}; join only outputs of different "
-                    "images."
+                    f"{name} in {path} and {_holder(taken, tables)} have the same number {taken}; join only outputs of "
+                    "different images."
                 )
-            seen[number] = name
             rows.append((old, number, name))
         yield rows
+
+
+def _holder(taken: int, tables: Sequence[Path]) -> str:
+    """Return the name of the image that a number was given to."""
+    numbers = ImageNumbers()
+    return next(name for path in tables for _, name in _table(path) if numbers.take(name) == taken)
 
 
 def _table(path: Path) -> Iterator[tuple[int, str]]:

@@ -8,13 +8,14 @@ in ``datumaro/images/default/``, and reads the masks without them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from sisegcli.errors import InputError
 from sisegcli.formats.coco_stream import coco_rle, line
 from sisegcli.formats.files import replacing
+from sisegcli.formats.names import names_beside
 from sisegcli.formats.own_files import foreign, lines, records, value
 from sisegcli.formats.records import ImageResult, Writer
 from sisegcli.formats.run_file import RunFile
@@ -92,20 +93,21 @@ def join_datumaro(paths: Sequence[Path], target: Path, *, disjoint: bool = False
     OutputError
         If `target` cannot be written.
     """
-    seen: dict[str, Path] = {}
     longest: list[dict[str, Any]] = []
     number = 0
-    with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as out:
+    with (
+        replacing(target) as temporary,
+        temporary.open("w", encoding="utf-8") as out,
+        nullcontext() if disjoint else names_beside(target, paths) as names,
+    ):
         out.write(_START)
-        for path in paths:
+        for place, path in enumerate(paths):
             if next(lines(path), "").rstrip("\n") != _START:
                 raise foreign(path)
             for item in records(path, _START):
                 stem = value(item, "id", str, path)
-                if not disjoint and seen.setdefault(stem, path) is not path:
-                    raise InputError(
-                        f"{stem} is in {seen[stem]} and in {path} too; join only outputs of different images."
-                    )
+                if names is not None:
+                    names.add(stem, place)
                 out.write((",\n" if number else "\n") + line(item))
                 number += 1
             labels = list(records(path, _LABELS))

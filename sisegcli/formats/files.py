@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path, PurePath
 
 from sisegcli.errors import OutputError, StorageError
@@ -28,6 +31,30 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
             raise OutputError(f"{path} exists already; choose another folder with --out, or pass --overwrite.")
 
 
+def refuse_links(out: Path, paths: Iterable[Path]) -> None:
+    """Refuse folders of an output folder, at any depth, that are links to somewhere outside.
+
+    The output folder itself may be a link, as the user named it.
+
+    Raises
+    ------
+    OutputError
+        If there is such a link; it is named.
+    """
+    root = out.resolve()
+
+    def check(place: Path) -> None:
+        if place.is_symlink() and not place.resolve().is_relative_to(root):
+            raise OutputError(f"{place} is a link that leads out of {out}; remove it, or choose another --out.")
+
+    for path in paths:
+        for folder in (*reversed([p for p in path.parents if p.is_relative_to(out) and p != out]), path):
+            check(folder)
+        for place, folders, _ in os.walk(path):
+            for name in folders:
+                check(Path(place, name))
+
+
 def temporary_name(path: Path) -> Path:
     """Return the name under which `path` is written until it is whole; its folder is made."""
     with output_errors(path):
@@ -42,6 +69,52 @@ def remove_unfinished(*folders: Path) -> None:
             for name in names:
                 if name.startswith(".") and name.endswith(SUFFIX):
                     Path(place, name).unlink(missing_ok=True)
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what processes that are gone left of `path` under temporary names, beside it.
+
+    Those of processes that run stay, also where another machine has such a process by chance.
+    """
+    head = f".{path.name}."
+    for unfinished in path.parent.glob(f"{escape(head)}*{SUFFIX}"):
+        number = unfinished.name[len(head) :].split(".", 1)[0]
+        if not number.isdecimal() or _runs(int(number)):
+            continue
+        if unfinished.is_dir() and not unfinished.is_symlink():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                unfinished.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Return whether there may be a process of this number."""
+    if os.name == "nt":  # asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
+
+
+@contextmanager
+def hidden_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder for work on `path`, beside it under a temporary name, and remove it at the end.
+
+    What processes that are gone left there before is removed, too.
+    """
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", suffix=SUFFIX, dir=path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def flush_to_disk(path: Path) -> None:
@@ -70,9 +143,14 @@ def output_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`: renamed to it at the end, removed after an error."""
+def replacing(path: Path, *, tidy: bool = False) -> Iterator[Path]:
+    """Yield a temporary name beside `path`: renamed to it at the end, removed after an error.
+
+    `tidy` first removes what killed processes left of it. That lists the folder, so it is not for folders of many.
+    """
     temporary = temporary_name(path)
+    if tidy:
+        remove_abandoned(path)
     try:
         with output_errors(path):
             yield temporary

@@ -10,12 +10,14 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
 from sisegcli.data.layouts.records import leads_out
 from sisegcli.errors import InputError
 from sisegcli.formats.files import output_errors, replacing
+from sisegcli.formats.names import Names, names_beside
 from sisegcli.formats.own_files import foreign, lines, records, value
 
 _START = (',\n"licenses": [],\n"images": [', '\n],\n"annotations": [', '\n],\n"categories": [')
@@ -31,7 +33,7 @@ def join_coco(paths: Sequence[Path], target: Path, *, disjoint: bool = False) ->
     target : Path
         The file to write; an existing one is replaced.
     disjoint : bool
-        The files are known to have no image in common; else this is checked, which takes memory for all names.
+        The files are known to have no image in common; else this is checked.
 
     Returns
     -------
@@ -47,7 +49,8 @@ def join_coco(paths: Sequence[Path], target: Path, *, disjoint: bool = False) ->
     """
     with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as out:
         out.write(_common_start(paths))
-        counts = _join_images(paths, out, {} if not disjoint else None)
+        with nullcontext() if disjoint else names_beside(target, paths) as names:
+            counts = _join_images(paths, out, names)
         out.write(_START[1])
         _join_annotations(paths, counts, out)
         out.write(_START[2])
@@ -70,14 +73,14 @@ def _common_start(paths: Sequence[Path]) -> str:
     return starts[0].rstrip(",\n") + _START[0]
 
 
-def _join_images(paths: Sequence[Path], out: TextIO, seen: dict[str, Path] | None) -> list[int]:
+def _join_images(paths: Sequence[Path], out: TextIO, names: Names | None) -> list[int]:
     counts, total = [], 0
-    for path in paths:
+    for number, path in enumerate(paths):
         before = total
         for image in _records(path, "images"):
             name = value(image, "file_name", str, path)
-            if seen is not None and seen.setdefault(name, path) is not path:
-                raise InputError(f"{name} is in {seen[name]} and in {path} too; join only outputs of different images.")
+            if names is not None:
+                names.add(name, number)
             out.write(",\n" if total else "\n")
             total += 1
             if value(image, "id", int, path) != total - before:
@@ -208,12 +211,15 @@ def join_archives(paths: Sequence[Path], target: Path, *, disjoint: bool = False
     OutputError
         If `target` cannot be written.
     """
-    seen: dict[str, Path] | None = None if disjoint else {}
-    with replacing(target) as temporary, tarfile.open(temporary, "w") as out:
-        return sum(_join_members(path, out, seen) for path in paths)
+    with (
+        replacing(target) as temporary,
+        tarfile.open(temporary, "w") as out,
+        nullcontext() if disjoint else names_beside(target, paths) as names,
+    ):
+        return sum(_join_members(path, out, names, number) for number, path in enumerate(paths))
 
 
-def _join_members(path: Path, out: tarfile.TarFile, seen: dict[str, Path] | None) -> int:
+def _join_members(path: Path, out: tarfile.TarFile, names: Names | None, place: int) -> int:
     number = 0
     if not path.is_file():
         raise foreign(path)
@@ -224,11 +230,8 @@ def _join_members(path: Path, out: tarfile.TarFile, seen: dict[str, Path] | None
                 plain = member.isfile() and not member.issparse() and not leads_out(member.name)
                 if not plain or member.offset_data + member.size > end:
                     raise foreign(path)
-                if seen is not None and seen.setdefault(member.name, path) is not path:
-                    raise InputError(
-                        f"{member.name} is in {seen[member.name]} and in {path} too; join only outputs of different "
-                        "images."
-                    )
+                if names is not None:
+                    names.add(member.name, place)
                 out.addfile(member, tar.extractfile(member))
                 number += member.name.endswith(".json")
                 tar.members = out.members = []  # type: ignore[attr-defined]  # or all of them are kept

@@ -139,7 +139,7 @@ def write_report(
         summary.notes.append(told(note))
         listener.noticed(note)
     listener.found(_shown(options, found, layout), page)
-    with replacing(page) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with replacing(page, tidy=True) as temporary, temporary.open("w", encoding="utf-8") as file:
         for part in build_page(f"{_title(options)}: instances", writer.pictures(), writer.table()):
             file.write(part)
     summary.doubtful = write_doubtful(listed, writer.doubtful, categories)

@@ -37,7 +37,7 @@ class Database:
     Raises
     ------
     DamagedError
-        If the file is something else, or has tables of another form.
+        If the file is a link or something else, or has tables of another form.
     OutputError
         If another process holds the file.
     StorageError
@@ -46,6 +46,8 @@ class Database:
 
     def __init__(self, path: Path, schema: int) -> None:
         self.path, self.schema = path, schema
+        if any(file.is_symlink() for file in files_of(path)):  # SQLite would write to what it leads to
+            raise DamagedError(f"{path} is a link; remove it, or start a new run with --overwrite.")
         with self.errors():
             self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
@@ -54,7 +56,10 @@ class Database:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("BEGIN IMMEDIATE")
                 version = self.number("PRAGMA user_version")
+                tables = self.number("SELECT count(*) FROM sqlite_master")
                 self._connection.execute("COMMIT")
+            if version == 0 and tables:  # it would lose them
+                raise DamagedError(f"{path} is no journal of sisegcli; start a new run with --overwrite.")
             if version not in (0, schema):
                 raise DamagedError(f"{path} is from another version of sisegcli; start a new run with --overwrite.")
         except BaseException:
@@ -126,8 +131,9 @@ class Database:
 
     def get(self, name: str) -> str:
         """Return a value of the table ``run``."""
-        [(value,)] = self.rows("SELECT value FROM run WHERE name = ?", name)
-        return str(value)
+        for (value,) in self.rows("SELECT value FROM run WHERE name = ?", name):
+            return str(value)
+        raise self.damaged()
 
     def set(self, values: Mapping[str, str]) -> None:
         """Set values of the table ``run``."""
@@ -137,8 +143,8 @@ class Database:
         """Free the file for others."""
         self.undo()
         if remove:
-            for name in (f"{self.path.name}-wal", self.path.name):  # before others can open it
-                self.path.with_name(name).unlink(missing_ok=True)
+            for file in files_of(self.path):  # before others can open it
+                file.unlink(missing_ok=True)
         with suppress(sqlite3.Error):  # what is in the log stays there
             self._connection.close()
 
@@ -152,11 +158,22 @@ class Database:
                 folder = self.path.parent.parent
                 sentence = f"{folder} is being written by another run; wait for its end, or choose another --out."
                 raise OutputError(sentence) from error
+            if any(word in str(error) for word in ("no such", "cannot join", "malformed")):  # tables and columns
+                raise self.damaged() from error
             reason = _REASONS.get(str(error), str(error))
             sentence = f"{self.path} cannot be written ({reason}); choose another folder with --out."
             raise StorageError(sentence, reason) from error
         except sqlite3.DatabaseError as error:
-            raise DamagedError(f"{self.path} is damaged; start a new run with --overwrite.") from error
+            raise self.damaged() from error
+
+    def damaged(self) -> DamagedError:
+        """Return the error for contents that are not as they were written."""
+        return DamagedError(f"{self.path} is damaged; start a new run with --overwrite.")
+
+
+def files_of(path: Path) -> tuple[Path, Path]:
+    """Return the log of a database, and itself."""
+    return path.with_name(f"{path.name}-wal"), path
 
 
 def text(string: str) -> str | bytes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import torch
 
 from sisegcli.errors import CheckpointError, OptionError, OutputError
-from sisegcli.formats.files import SUFFIX, output_errors
+from sisegcli.formats.files import hidden_folder, output_errors
 from sisegcli.network.checkpoint import load_checkpoint
 from sisegcli.network.config import read_metadata
 from sisegcli.network.exported.engines import ExportedNetwork, Run, as_tuple
@@ -101,24 +99,18 @@ def export(weights: str | Path, kind: str, out: Path | None = None, *, overwrite
     notes = {name: text for name, text in read_metadata(source)[0].items() if name not in ("format", "config")}
     parts = portable(network)
     description = describe_parts(parts, network, config, notes)
-    with output_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=SUFFIX, dir=target.parent))
-    try:
-        with output_errors(target):
-            made = folder / target.name
-            runs = _write(made, kind, parts, description)
-            found = load_exported(made)[0] if runs is None else ExportedNetwork(description, runs, made)
-            difference = _difference(network, found, description)
-            if not difference <= CLOSE:
-                raise CheckpointError(
-                    f"{source} cannot be exported to {kind}: the file answers otherwise (by {difference:.1e}); "
-                    "use another kind, or another version of its packages."
-                )
-            for path in reversed(wanted):  # what others look for comes last
-                (folder / path.name).replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with hidden_folder(target) as folder, output_errors(target):
+        made = folder / target.name
+        runs = _write(made, kind, parts, description)
+        found = load_exported(made)[0] if runs is None else ExportedNetwork(description, runs, made)
+        difference = _difference(network, found, description)
+        if not difference <= CLOSE:
+            raise CheckpointError(
+                f"{source} cannot be exported to {kind}: the file answers otherwise (by {difference:.1e}); "
+                "use another kind, or another version of its packages."
+            )
+        for path in reversed(wanted):  # what others look for comes last
+            (folder / path.name).replace(path)
     size = sum(path.stat().st_size for path in wanted)
     return ExportSummary(str(source), kind, [str(p) for p in wanted], size, dict(description.sizes), difference)
 

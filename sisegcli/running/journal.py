@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +21,9 @@ from typing import Any
 
 from sisegcli.errors import OutputError, StorageError
 from sisegcli.formats.files import output_errors
-from sisegcli.running.database import DamagedError, Database, text, untext
+from sisegcli.running.database import DamagedError, Database, files_of, text, untext
 from sisegcli.running.packing import pack, unpack
-from sisegcli.running.rows import DONE, FAILED, Row
+from sisegcli.running.rows import DONE, FAILED, ODD, Row
 
 FOLDER = ".sisegcli"
 """Where a run keeps what is no output, in the output folder."""
@@ -80,18 +81,37 @@ class Journal:
             while True:
                 with output_errors(out):
                     self.path.parent.mkdir(parents=True, exist_ok=True)
+                if self.path.parent.is_symlink():
+                    raise OutputError(f"{self.path.parent} is a link; remove it, or choose another --out.")
                 try:
                     self._file = Database(self.path, SCHEMA)
+                    self._check()
                 except DamagedError:
                     if not overwrite:
                         raise
-                    self.path.unlink()
+                    for file in files_of(self.path):
+                        file.unlink(missing_ok=True)
                     continue
                 if self.path.exists():
                     return
                 self._file.close()  # the process that held it before has just removed it
         except BaseException:
             self._remove_folders()
+            raise
+
+    def _check(self) -> None:
+        """Refuse a journal with values that none has."""
+        if self._file.new:
+            return
+        try:
+            sound = isinstance(json.loads(self._file.get("settings")), dict) and not self._file.number(ODD)
+            if not sound or self._file.get("state") not in ("running", "ended"):
+                raise self._file.damaged()
+        except (RecursionError, ValueError) as error:
+            self._file.close()
+            raise self._file.damaged() from error
+        except BaseException:
+            self._file.close()
             raise
 
     # -- beginning and ending -----------------------------------------------------------------------------------------
@@ -233,7 +253,11 @@ class Journal:
         """Yield the images that are done, in order, without their entries."""
         columns = "number, state, reason, seconds, bytes, instances, removed, removed_pixels"
         for row in self._file.rows(f"SELECT {columns} FROM results WHERE state = 'done' ORDER BY number"):
-            yield Row.of(*row)
+            try:
+                found = Row.of(*row)
+            except (AttributeError, RecursionError, TypeError, ValueError) as error:
+                raise self._file.damaged() from error
+            yield found
 
     def failed(self) -> list[tuple[int, str]]:
         """Return the numbers of the images that failed, in order, with the reason."""
@@ -272,4 +296,8 @@ class Journal:
             f'SELECT number, entry FROM "entries_{name}" JOIN results USING (number) WHERE state = ? ORDER BY number'
         )
         for number, entry in self._file.rows(found, DONE):
-            yield number, unpack(entry)
+            try:
+                whole = unpack(entry)
+            except (TypeError, UnicodeError, zlib.error) as error:
+                raise self._file.damaged() from error
+            yield number, whole

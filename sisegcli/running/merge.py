@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 from sisegcli.data.layouts import Problem
 from sisegcli.errors import InputError, OutputError
 from sisegcli.formats import FORMATS, joiner
-from sisegcli.formats.files import output_errors, refuse_existing
+from sisegcli.formats.files import hidden_folder, output_errors, refuse_existing, refuse_links
 from sisegcli.formats.joining import join_folders
 from sisegcli.formats.own_files import foreign
 from sisegcli.running.shards import RECORD, Shard, ShardRecord, read_record
@@ -113,6 +112,7 @@ def merge(
     for target in targets:
         if not overwrite and target.is_dir() and next(target.iterdir(), None):
             raise OutputError(f"{target} exists already; choose another folder with --out, or pass --overwrite.")
+    refuse_links(out, targets)
     images = _join(folders, kinds, out, disjoint=records is not None)
     return MergeSummary(len(folders), images, targets, problems)
 
@@ -182,22 +182,19 @@ def _kinds(folders: Sequence[Path]) -> list[str]:
 def _join(folders: Sequence[Path], kinds: Sequence[str], out: Path, *, disjoint: bool) -> int:
     """Join into a hidden folder inside `out`, from which finished outputs move to their places."""
     made = not out.exists()
-    with output_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".merge.", dir=out))
     try:
-        counts = []
-        for name in kinds:
-            parts = [folder / name for folder in folders]
-            join = join_folders if name == "overlay" else joiner(name)
-            counts.append(join(parts, staging / name, disjoint=disjoint))
-        for name in kinds:
-            with output_errors(out / name):
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                _move(staging / name, out / name)
-        return max(counts)
+        with hidden_folder(out / "merge") as staging:
+            counts = []
+            for name in kinds:
+                parts = [folder / name for folder in folders]
+                join = join_folders if name == "overlay" else joiner(name)
+                counts.append(join(parts, staging / name, disjoint=disjoint))
+            for name in kinds:
+                with output_errors(out / name):
+                    (out / name).parent.mkdir(parents=True, exist_ok=True)
+                    _move(staging / name, out / name)
+            return max(counts)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
         if made:
             with suppress(OSError):  # not empty, as it should be
                 out.rmdir()
@@ -208,9 +205,8 @@ def _move(source: Path, target: Path) -> None:
     if not target.is_dir():
         source.replace(target)
         return
-    for path in sorted(source.rglob("*")):
-        place = target / path.relative_to(source)
-        if path.is_dir():
-            place.mkdir(exist_ok=True)
-        else:
-            path.replace(place)
+    for place, _, names in os.walk(source):
+        folder = target / Path(place).relative_to(source)
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            Path(place, name).replace(folder / name)

@@ -84,7 +84,7 @@ class Outputs:
         overwrite: bool = False,
         pool: Executor,
     ) -> None:
-        self._out = out
+        self.folder = out
         self._overlays = Overlays(out, categories, pool, legend=legend) if overlays else None
         self._writers: dict[str, Writer] = {}
         try:
@@ -115,7 +115,7 @@ class Outputs:
     def finished(self) -> list[Path]:
         """What is there when a run is over."""
         names = [name for written in self._writers for name in FORMATS[written].outputs if Path(name).suffix]
-        return [*self.paths, *(self._out / name for name in names)]
+        return [*self.paths, *(self.folder / name for name in names)]
 
     @stage("encode")
     def write(self, sample: Sample | LargeSample, segmentation: Segmentation) -> Written:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sisegcli.categories import Categories
 from sisegcli.data.layouts import Layout, Pair, Problem
 from sisegcli.errors import OutputError, SisegError
-from sisegcli.formats.files import SUFFIX, remove_unfinished
+from sisegcli.formats.files import SUFFIX, refuse_links, remove_unfinished
 from sisegcli.running.fingerprint import check_same, fingerprint, match_stems
 from sisegcli.running.journal import Journal
 from sisegcli.running.options import ConvertOptions
@@ -123,7 +123,8 @@ def _refuse_gone(outputs: Outputs) -> None:
 
 
 def _clean(outputs: Outputs) -> None:
-    """Remove what a run that was killed left under temporary names."""
+    """Remove what a run that was killed left under temporary names; links that lead out are refused."""
+    refuse_links(outputs.folder, (path for path in outputs.paths if not path.suffix))
     for path in outputs.paths:
         remove_unfinished(path)
         for unfinished in path.parent.glob(f".{path.name}.*{SUFFIX}"):

@@ -11,6 +11,15 @@ from sisegcli.running.database import text, untext
 
 DONE, FAILED = "done", "failed"
 
+ODD = """
+SELECT (SELECT count(*) <> coalesce(max(number) + 1, 0) OR coalesce(min(number), 0) <> 0 FROM stems) + (
+    SELECT count(*) FROM results LEFT JOIN stems USING (number) WHERE stem IS NULL OR state NOT IN ('done', 'failed')
+    OR typeof(attempts) || typeof(bytes) || typeof(removed) || typeof(removed_pixels) <> 'integerintegerintegerinteger'
+    OR typeof(seconds) <> 'real' OR typeof(reason) NOT IN ('null', 'text', 'blob')
+) + (SELECT count(*) FROM lacking WHERE typeof(number) <> 'integer' OR typeof(sentence) NOT IN ('text', 'blob'))
+"""
+"""Counts what was never written; it was changed by something else, or a disk lost it."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -58,7 +67,15 @@ class Row:
 
     @classmethod
     def of(cls, *kept: Any) -> Row:
-        """Return the row of which that was kept."""
+        """Return the row of which that was kept.
+
+        Raises
+        ------
+        AttributeError, TypeError, ValueError
+            If it was not kept by this.
+        """
         number, state, reason, seconds, size, instances, *removed = kept
         counts = {int(key): count for key, count in json.loads(instances or "{}").items()}
+        if not all(type(count) is int and count >= 0 for count in counts.values()):
+            raise ValueError("instances are counted")
         return cls(number, state, reason and untext(reason), seconds, size, counts, *removed)
