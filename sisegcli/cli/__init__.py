@@ -12,6 +12,7 @@ import typer
 from sisegcli import __version__
 from sisegcli.cli.commands import COMMANDS, HELP_NAMES, Commands
 from sisegcli.cli.help import Group
+from sisegcli.cli.printable import printable
 from sisegcli.cli.settings import CONFIG, FILE
 from sisegcli.errors import INTERRUPTED, SisegError
 
@@ -32,7 +33,7 @@ class _Program(Group):
         try:
             return super().invoke(ctx)
         except SisegError as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {printable(str(error))}", err=True)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             typer.echo("Interrupted; nothing unfinished was left behind.", err=True)

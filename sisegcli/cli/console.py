@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextCol
 from rich.table import Table
 from rich.text import Text
 
+from sisegcli.cli.printable import printable
 from sisegcli.data.layouts import Layout, Problem
 from sisegcli.running.listener import Listener
 from sisegcli.running.merge import MergeSummary
@@ -65,12 +66,12 @@ class Console:
     def warn(self, sentence: str) -> None:
         """Print a sentence about a problem to stderr; JSON has them itself."""
         if not self.as_json or self.verbose:
-            self.err.print(sentence, markup=False, soft_wrap=True)
+            self.err.print(printable(sentence), markup=False, soft_wrap=True)
 
     def tell(self, sentence: str) -> None:
         """Print a sentence that is a result to stdout."""
         if not self.quiet:
-            self.out.print(sentence, markup=False, soft_wrap=True)
+            self.out.print(printable(sentence), markup=False, soft_wrap=True)
 
     @property
     def has_bars(self) -> bool:
@@ -106,7 +107,7 @@ class Console:
         for line in _facts(summary):
             self.tell(line)
         for line in _stages(summary):  # were asked for by name
-            self.out.print(line, markup=False, soft_wrap=True)
+            self.out.print(printable(line), markup=False, soft_wrap=True)
         for path in summary.outputs:
             self.tell(f"Written: {path}")
         self._list(summary.problems)
@@ -231,7 +232,7 @@ def _categories(summary: Summary) -> Table:
     table = Table("category", box=None, header_style="bold", pad_edge=False)
     table.add_column("instances", justify="right")
     for name, count in summary.instances.most_common():
-        table.add_row(Text(name), str(count))
+        table.add_row(Text(printable(name)), str(count))
     return table
 
 

@@ -11,6 +11,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.options import INPUT, OUTPUT
+from sisegcli.cli.printable import printable
 
 if TYPE_CHECKING:
     import rich.console
@@ -154,13 +155,14 @@ def _print(report: Report, per_category: bool, console: rich.console.Console) ->
 def _table(title: str, columns: Iterable[tuple[str, list[str]]]) -> Table:
     """Return a table of right-aligned columns, each a name and its cells."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     columns = list(columns)
     for name, _ in columns:
         table.add_column(name, justify="right")
     for cells in zip(*(cells for _, cells in columns), strict=True):
-        table.add_row(*cells)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
 

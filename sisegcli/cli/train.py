@@ -182,3 +182,5 @@ def train(
     show_training(console, summary)
     if summary.interrupted:
         raise typer.Exit(INTERRUPTED)
+    if summary.problems:
+        raise typer.Exit(SisegError.exit_code)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sisegcli.cli.printable import printable
 from sisegcli.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -129,5 +130,5 @@ def _print(console: Console, rows: Iterable[tuple[str, str]]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(Text(name, style="bold"), Text(value))
+        table.add_row(Text(printable(name), style="bold"), Text(printable(value)))
     console.out.print(table)

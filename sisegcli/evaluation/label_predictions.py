@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,7 +141,7 @@ def _as_written(path: Path) -> Iterator[None]:
         yield
     except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise foreign(path) from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # compressed or locked in another way
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:  # damaged, or locked
         raise foreign(path) from error
 
 

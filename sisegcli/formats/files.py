@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -15,6 +16,11 @@ from sisegcli.errors import OutputError, StorageError
 
 SUFFIX = ".part"
 """How the names of unfinished files end; they begin with a dot."""
+
+LONGEST = 255
+"""Bytes of a name, at most, on the file systems that matter."""
+ROOM = 40
+"""Of these, for what is added to a name while the file is unfinished."""
 
 _NO_MORE = {
     getattr(errno, name)
@@ -59,7 +65,15 @@ def temporary_name(path: Path) -> Path:
     """Return the name under which `path` is written until it is whole; its folder is made."""
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}")
+    return path.with_name(f"{_hidden(path)}{os.getpid()}{SUFFIX}")
+
+
+def _hidden(path: Path) -> str:
+    """Return how temporary names of a file begin: with its name, or what there is room for, and a checksum."""
+    raw = os.fsencode(path.name)
+    if len(raw) > LONGEST - ROOM:
+        raw = raw[: LONGEST - ROOM - 9].decode("utf-8", "ignore").encode() + b"-%08x" % zlib.crc32(raw)
+    return f".{os.fsdecode(raw)}."
 
 
 def remove_unfinished(*folders: Path) -> None:
@@ -76,7 +90,7 @@ def remove_abandoned(path: Path) -> None:
 
     Those of processes that run stay, also where another machine has such a process by chance.
     """
-    head = f".{path.name}."
+    head = _hidden(path)
     for unfinished in path.parent.glob(f"{escape(head)}*{SUFFIX}"):
         number = unfinished.name[len(head) :].split(".", 1)[0]
         if not number.isdecimal() or _runs(int(number)):
@@ -110,7 +124,7 @@ def hidden_folder(path: Path) -> Iterator[Path]:
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", suffix=SUFFIX, dir=path.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{_hidden(path)}{os.getpid()}.", suffix=SUFFIX, dir=path.parent))
     try:
         yield folder
     finally:
@@ -168,4 +182,7 @@ def below(folder: Path, stem: str, suffix: str) -> Path:
     parts = PurePath(stem).parts
     if not parts or ".." in parts or PurePath(stem).anchor:
         raise OutputError(f"'{stem}' leads out of {folder}; give names below the image folder.")
-    return folder / f"{stem}{suffix}"
+    path = folder / f"{stem}{suffix}"
+    if (length := len(os.fsencode(path.name))) > LONGEST:
+        raise OutputError(f"'{path.name}' is a name of {length} bytes, and {LONGEST} are the most; rename the image.")
+    return path

@@ -65,7 +65,7 @@ def shortened(name: str, longest: int) -> str:
     """Return a name with no more letters than that; synonyms after a comma go first.
 
     >>> shortened("screen door, screen", 24), shortened("screen door, screen", 12), shortened("screen door", 9)
-    ('screen door, screen', 'screen door', 'screen ...')
+    ('screen door, screen', 'screen door', 'screen...')
     """
     if len(name) > longest:
         name = name.split(",")[0]
