@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import Categories
-from sisegcli.data.images import MAX_PIXELS
 from sisegcli.data.masks import normalise
 from sisegcli.devices import own_stream, pick_device
 from sisegcli.enlarging import enlarge, in_pixels, shrink
@@ -37,21 +35,12 @@ from sisegcli.network.inference import Predictor, thing_map
 from sisegcli.network.model import SisegNetwork
 from sisegcli.shipped import weights_path
 from sisegcli.stages import stage
-from sisegcli.tiles.plan import align_to_network, side_on_grid
+from sisegcli.tiles.seen import tiling_for_network
 from sisegcli.tiling import Tiling
 
 Images = Sequence[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
 Masks = Sequence[NDArray[np.int32]]
-
-REACH = 96
-"""Pixels, as the network sees them, beyond which what it sees hardly changes what it says."""
-TILE = 1280
-"""Side of a tile, in pixels as the network sees them."""
-SHRUNK_TILE = 4096
-"""Side of a tile, in image pixels, where the network sees images shrunk: the largest that memory allows."""
-ONE_PASS = 2**23
-"""Pixels, as the network sees them, that are segmented in one pass: some 2 GB of memory in a crowd."""
 
 
 class Segmenter:
@@ -259,21 +248,14 @@ class Segmenter:
         edges = "keep" if self.options.edges == "auto" else self.options.edges
         unsized.options = replace(self.options, sized=False, edges=edges)
         unsized.min_area, unsized.min_score = 0, 0.0
-        long_side, scale = self.predictor.config.long_side, self.magnify
-        if long_side:
-            share = REACH / long_side
-            tiling = Tiling(unsized, self._whole_score, reach=0, share=share, side=SHRUNK_TILE, limit=MAX_PIXELS)
-        else:
-            step = self.predictor.network.alignment
-            tiling = Tiling(
-                unsized,
-                self._whole_score,
-                reach=REACH / scale,
-                side=side_on_grid(TILE / scale, REACH / scale, scale=scale, step=step),
-                limit=round(ONE_PASS / scale**2),
-                aligned=partial(align_to_network, scale=scale, step=step),
-            )
-        return replace(tiling, stuff=self.stuff)
+        return tiling_for_network(
+            unsized,
+            self._whole_score,
+            long_side=self.predictor.config.long_side,
+            scale=self.magnify,
+            step=self.predictor.network.alignment,
+            stuff=self.stuff,
+        )
 
     def _whole_score(self, category: int, sureness: float, area: int, total: int, pixels: int) -> float:
         return 1.0 if category in self.stuff else sureness * size_score(area, total, pixels)

@@ -133,3 +133,10 @@ def test_the_edges_recipe_without_weights_is_one_sentence(tmp_path, monkeypatch)
 def test_a_folder_is_needed(invoke):
     result, _ = invoke(code=2)
     assert "Missing argument" in result.stderr
+
+
+def test_images_that_were_left_out_are_told_by_the_exit_code(invoke):
+    lacking = TrainSummary(Path("w"), 1, 90.0, {}, None, False, ["x.png cannot be read."])
+    result, _ = invoke("dogs", code=1, summary=lacking)
+    assert "x.png cannot be read." in result.stderr
+    assert "Weights: w" in result.stdout

@@ -10,7 +10,7 @@ import typer
 
 from sisegcli.cli import options as shared
 from sisegcli.cli.options import INPUT, METHOD, OUTPUT, RUNNING, mask_options
-from sisegcli.errors import INTERRUPTED
+from sisegcli.errors import INTERRUPTED, SisegError
 
 TRAINING = "Training"
 
@@ -136,7 +136,8 @@ def train(
 ) -> None:
     """Train the network on images and semantic masks alone.
 
-    Ctrl-C saves the run, and --resume goes on with it. Options left out are up to the recipe.
+    Images that can't be used are listed (exit code 1). Ctrl-C saves the run, and --resume goes on with it.
+    Options left out are up to the recipe.
     torchrun --nproc-per-node N -m -- sisegcli train … trains on N processes, each with its part of every batch.
     """
     from sisegcli.cli.console import Console
