@@ -28,6 +28,8 @@ CORE = 0.2
 """A prompt is a piece less its rim; share of its inner radius that goes, so that its outline tells nothing."""
 LEAST = 6
 """Cells that a piece needs to be asked about."""
+MOST = 8192
+"""Pieces of an image that are asked about. Fewer would leave crowds in one pass to votes and boundary, and cost AP."""
 MEETING = 0.8
 """Pieces of two regions are asked about if their votes are closer than this share of the way between them."""
 
@@ -54,7 +56,7 @@ class Prompt:
     window: Window
 
 
-def choose_prompts(pieces: Pieces, *, limit: int = 512) -> list[Prompt]:
+def choose_prompts(pieces: Pieces, *, limit: int = MOST) -> list[Prompt]:
     """Choose the pieces that could be one object with another: neighbours in a region, and pieces whose votes meet.
 
     Parameters
