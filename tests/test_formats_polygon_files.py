@@ -215,3 +215,13 @@ class TestGeoJson:
             assert shape.is_valid and shape.area == instance.area
             ys, xs = np.indices(labels.shape) + 0.5
             np.testing.assert_array_equal(shapely.contains_xy(shape, xs, ys), instance.mask())
+
+    def test_geopandas_reads_a_table_of_valid_shapes(self, tmp_path):
+        geopandas = pytest.importorskip("geopandas")
+        labels = np.zeros((12, 20), np.int32)
+        labels[1:9, 1:9], labels[3:6, 3:6], labels[2:8, 12:18] = 1, 0, 2
+        result = scene("a", labels)
+        table = geopandas.read_file(write("geojson", tmp_path, result) / "geojson/a.geojson")
+        assert table.geometry.is_valid.all()
+        assert [shape.area for shape in table.geometry] == [instance.area for instance in result.instances]
+        assert [len(shape.interiors) for shape in table.geometry] == [1, 0]
