@@ -119,6 +119,7 @@ class TestLabelMe:
             masks[key] = masks.get(key, False) | fill([tuple(point) for point in shape["points"]], labels.shape)
         assert [mask.tolist() for mask in masks.values()] == [i.mask().tolist() for i in result.instances]
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves its file open
     def test_labelme_reads_it(self, tmp_path):
         pytest.importorskip("labelme")
         from labelme import LabelFile
