@@ -53,7 +53,10 @@ def write(name: str, out: Path, *results: ImageResult, categories: Categories = 
 def fill(corners: list[tuple[float, float]], size: tuple[int, int]) -> np.ndarray:
     """Fill a polygon by the even-odd rule at the middles of pixels, one pixel and one edge after the other."""
     mask = np.zeros(size, bool)
-    edges = list(zip(corners, [*corners[1:], corners[0]], strict=True))
+    # Downwards, as rounding may put what runs along an edge on either side of it, by its direction.
+    edges = [
+        sorted(edge, key=lambda corner: corner[1]) for edge in zip(corners, [*corners[1:], corners[0]], strict=True)
+    ]
     for y in range(size[0]):
         for x in range(size[1]):
             for (x0, y0), (x1, y1) in edges:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sisegcli.categories import Categories
 from sisegcli.errors import InputError, SisegError
 from sisegcli.evaluation import GroundTruth, TruthImage, evaluate, load_predictions
+from sisegcli.formats import filling
 from sisegcli.formats.filling import fill_polygons
 from sisegcli.formats.one_outline import one_outline
 from sisegcli.instances import Instance, instances_from_labels
@@ -138,6 +140,15 @@ def test_damaged_files_are_named(tmp_path, name, path, content):
         load_predictions(tmp_path, truth_of(*SCENES))
 
 
+def test_an_array_that_says_it_is_endless_is_refused(tmp_path):
+    (tmp_path / "npz").mkdir()
+    header = b"{'descr': '<i4', 'fortran_order': False, 'shape': (1000000000000, 1000), }".ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "npz/a.npz", "w") as archive:
+        archive.writestr("labels.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(InputError, match=r"a\.npz is not as sisegcli wrote it"):
+        load_predictions(tmp_path)
+
+
 def test_an_archive_that_would_swell_is_refused(tmp_path):
     (tmp_path / "npz").mkdir()
     from sisegcli.evaluation import label_predictions
@@ -169,6 +180,16 @@ def test_outlines_are_filled_to_the_masks_that_they_came_from(labels, number):
 @given(st.lists(st.tuples(st.floats(-2, 9), st.floats(-2, 9)), min_size=1, max_size=7))
 def test_polygons_are_filled_as_pixel_by_pixel(corners):
     np.testing.assert_array_equal(fill_polygons([corners], (6, 7)), fill(corners, (6, 7)))
+
+
+def test_polygons_are_filled_in_parts(monkeypatch):
+    zigzag = np.stack((np.arange(200) % 7, 40.0 * (np.arange(200) % 2)), 1)
+    whole = fill_polygons([zigzag], (40, 100))
+    monkeypatch.setattr(filling, "AT_ONCE", 120)  # three edges
+    np.testing.assert_array_equal(fill_polygons([zigzag], (40, 100)), whole)
+    assert whole.any()
+    with pytest.raises(ValueError, match="more often than pixels can tell"):
+        fill_polygons([zigzag], (40, 10))
 
 
 def test_polygons_may_be_holes_and_nothing():

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +18,11 @@ from sisegcli.evaluation.ade20k_truth import read_colours
 from sisegcli.evaluation.cityscapes_truth import SIGN as CITYSCAPES
 from sisegcli.evaluation.cityscapes_truth import STEP, photograph
 from sisegcli.evaluation.label_truth import read_ids
-from sisegcli.evaluation.predicted import Predictions, named, score_by_area, unscored
+from sisegcli.evaluation.predicted import WHAT, Predictions, as_written, named, score_by_area, unscored
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.evaluation.watching import Watch
-from sisegcli.formats.own_files import foreign
 from sisegcli.formats.voc import read_voc_instances
 from sisegcli.instances import Instance, instances_from_labels
-
-WHAT = "Reading predictions"
 
 Table = dict[str, dict[int, tuple[int, float]]]
 """Category id and score of each instance of each stem."""
@@ -76,7 +70,7 @@ def from_npz(folder: Path, truth: GroundTruth | None, watch: Watch) -> Predictio
     images: dict[str, list[Instance]] = {}
     names: dict[int, str] = {}
     for path in watch(sorted(folder.rglob("*.npz")), WHAT):
-        with _as_written(path):
+        with as_written(path):
             with zipfile.ZipFile(path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > 5 * MAX_PIXELS:
                     raise ValueError("it is too large")
@@ -121,7 +115,7 @@ def from_ade20k(folder: Path, truth: GroundTruth | None, watch: Watch) -> Predic
         categories = {code: code >> 8 for code in values}
         scores = None
         if listing.is_file():
-            with _as_written(listing):
+            with as_written(listing):
                 objects = parse_json(read_text(listing))["annotation"]["object"]
                 names.update({int(one["name_ndx"]): str(one["name"]) for one in objects})
                 scores = {int(one["id"]): float(one["score"]) for one in objects if "score" in one}
@@ -132,17 +126,6 @@ def from_ade20k(folder: Path, truth: GroundTruth | None, watch: Watch) -> Predic
         images[stem] = found if scores else score_by_area(found)
     known = named(names)
     return Predictions(images, known, [unscored(folder)] if lacking else [])
-
-
-@contextmanager
-def _as_written(path: Path) -> Iterator[None]:
-    """Refuse what is not as our writers made it."""
-    try:
-        yield
-    except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise foreign(path) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:  # damaged, or locked
-        raise foreign(path) from error
 
 
 def read_table(path: Path) -> tuple[Table, Categories]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +13,19 @@ import numpy as np
 from sisegcli.data.images import MAX_PIXELS
 from sisegcli.data.texts import MAX_TEXT, parse_json, read_text
 from sisegcli.errors import InputError
-from sisegcli.evaluation.predicted import Names, Predictions, named, score_by_area, unscored
+from sisegcli.evaluation.predicted import WHAT, Names, Predictions, as_written, named, score_by_area, unscored
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.evaluation.watching import Watch
 from sisegcli.formats.filling import fill_polygons
-from sisegcli.formats.own_files import foreign
 from sisegcli.formats.run_lengths import image_size, run_lengths
 from sisegcli.instances import Instance
-
-WHAT = "Reading predictions"
 
 
 def from_datumaro(path: Path, truth: GroundTruth | None, watch: Watch) -> Predictions:
     """Read ``default.json``; labels are known by name."""
     names = Names(truth)
     images: dict[str, list[Instance]] = {}
-    with _as_written(path):
+    with as_written(path):
         content = parse_json(read_text(path, "utf-8", limit=2**30))
         labels = [names.id(str(label["name"])) for label in content["categories"]["label"]["labels"]]
         for item in watch(content["items"], WHAT):
@@ -46,7 +41,7 @@ def from_webdataset(path: Path, truth: GroundTruth | None, watch: Watch) -> Pred
     """Read the JSON files of ``instances.tar``."""
     images: dict[str, list[Instance]] = {}
     names: dict[int, str] = {}
-    with _as_written(path), tarfile.open(path, "r:") as archive:
+    with as_written(path), tarfile.open(path, "r:") as archive:
         for member in watch([one for one in archive if one.isfile() and one.name.endswith(".json")], WHAT):
             file = archive.extractfile(member)
             if file is None or member.size > MAX_TEXT:
@@ -65,7 +60,7 @@ def from_yolo(folder: Path, truth: GroundTruth | None, watch: Watch) -> Predicti
     names = Names(truth)
     listing = folder / "data.yaml"
     classes: list[int] = []
-    with _as_written(listing):
+    with as_written(listing):
         lines = read_text(listing, "utf-8").splitlines()
         for line in lines[lines.index("names:") + 1 :]:
             number, _, name = line.strip().partition(": ")
@@ -79,7 +74,7 @@ def from_yolo(folder: Path, truth: GroundTruth | None, watch: Watch) -> Predicti
         if size is None:
             continue
         found = []
-        with _as_written(path):
+        with as_written(path):
             for line in read_text(path, "utf-8").splitlines():
                 number, *values = line.split()
                 corners = np.array(values, np.float64).reshape(-1, 2) * (size[1], size[0])
@@ -93,7 +88,7 @@ def from_labelme(folder: Path, truth: GroundTruth | None, watch: Watch) -> Predi
     names = Names(truth)
     images: dict[str, list[Instance]] = {}
     for path in watch(sorted(folder.rglob("*.json")), WHAT):
-        with _as_written(path):
+        with as_written(path):
             content = parse_json(read_text(path, "utf-8"))
             size = image_size(content["imageHeight"], content["imageWidth"])
             groups: dict[object, list[dict[str, Any]]] = {}
@@ -117,7 +112,7 @@ def from_geojson(folder: Path, truth: GroundTruth | None, watch: Watch) -> Predi
         if size is None:
             continue
         images[stem] = []
-        with _as_written(path):
+        with as_written(path):
             for feature in parse_json(read_text(path, "utf-8"))["features"]:
                 shape, about = feature["geometry"], feature["properties"]
                 polygons = [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
@@ -153,14 +148,3 @@ def _score(value: Any) -> float:
     if not math.isfinite(float(value)):
         raise ValueError("a score is no finite number")
     return float(value)
-
-
-@contextmanager
-def _as_written(path: Path) -> Iterator[None]:
-    """Refuse what is not as our writers made it."""
-    try:
-        yield
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
-        raise foreign(path) from error
-    except tarfile.TarError as error:
-        raise foreign(path) from error

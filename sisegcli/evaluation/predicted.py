@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from sisegcli.categories import Categories, Category
 from sisegcli.evaluation.truth import GroundTruth
+from sisegcli.formats.own_files import foreign
 from sisegcli.instances import Instance
+
+WHAT = "Reading predictions"
 
 _UNNAMED = re.compile(r"class-(\d{1,9})")
 
@@ -86,3 +94,29 @@ def named(names: Mapping[int, str]) -> Categories:
     [15]
     """
     return Categories(Category(number, name) for number, name in names.items() if not _UNNAMED.fullmatch(name))
+
+
+@contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """Refuse a file that is not as our writers made it.
+
+    Raises
+    ------
+    InputError
+        If reading it fails as damaged and foreign files make it fail, or takes more memory than there is.
+    """
+    try:
+        yield
+    except (
+        OSError,
+        EOFError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        MemoryError,
+    ) as error:
+        raise foreign(path) from error
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:  # or locked
+        raise foreign(path) from error

@@ -16,7 +16,7 @@ from sisegcli.evaluation.listed_predictions import (
     from_webdataset,
     from_yolo,
 )
-from sisegcli.evaluation.predicted import Predictions, score_by_area
+from sisegcli.evaluation.predicted import WHAT, Predictions, score_by_area
 from sisegcli.evaluation.truth import GroundTruth
 from sisegcli.evaluation.watching import Watch, unwatched
 from sisegcli.formats.coco import CocoFile, read_coco
@@ -99,7 +99,7 @@ def load_predictions(
 def _from_panoptic(path: Path, max_bytes: int, watch: Watch) -> Predictions:
     found = read_panoptic(path, max_bytes)
     images: dict[str, list[Instance]] = {}
-    for one in watch(found.listed, "Reading predictions"):
+    for one in watch(found.listed, WHAT):
         image = one.read()
         segments = [*image.segments, *image.crowds]
         images.setdefault(file_stem(image.file_name), []).extend(segments if found.scored else score_by_area(segments))
