@@ -7,8 +7,8 @@ instances and does nothing but the networks' forward passes, on inputs that were
 at a time. All networks here, the eager one too, run in memory that the process keeps, as in `sisegcli convert`.
 Grouping and forward passes run one after the other, with torch's threads as they are. The dense matrix of the walk is
 squared once, on a smaller grid, and its time scaled with n³ and the eight squarings; --dense squares the real one. Rows
-that need a GPU are "not measured" without one, those of other engines without their packages. --cpu counts the time of
-this process alone, so it is not for rows that start others. With --json the last line holds all ratios.
+that need a GPU are "not measured" without one, those of other engines without their packages. --cpu counts the
+seconds of the processor, of programs that rows start, too. With --json the last line holds all ratios.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="pairs of runs, 3 by default")
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW")
     parser.add_argument("--dense", action="store_true", help="square the dense matrix of the real grid (minutes)")
-    parser.add_argument("--cpu", action="store_true", help="CPU seconds of this process, for a busy machine")
+    parser.add_argument("--cpu", action="store_true", help="CPU seconds, for a busy machine")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     keep_freed_memory()  # as `sisegcli convert` does
-    timing.of_this_process = options.cpu
+    timing.of_processor = options.cpu
     setting = Setting(options.data, options.images, options.many, options.repeats, options.dense, options.side)
     write = sys.stdout.write
     write("\n".join(machine()) + "\n")

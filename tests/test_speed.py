@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import json
+import subprocess
 import sys
+import time
 from itertools import accumulate, cycle
 
 import numpy as np
@@ -80,3 +82,10 @@ def test_grouping_on_a_device_is_compared_part_by_part(monkeypatch):
     with pytest.raises(SystemExit, match="no CUDA device"):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         on_device.main([])
+
+
+def test_processor_seconds_are_those_of_started_programs_too(monkeypatch) -> None:
+    monkeypatch.setattr(timing, "of_processor", True)
+    busy = "import time\nwhile time.process_time() < 0.2: pass"
+    assert timing.seconds(lambda: subprocess.run([sys.executable, "-c", busy], check=True)) >= 0.2
+    assert timing.seconds(lambda: time.sleep(0.2)) < 0.2
