@@ -1,10 +1,12 @@
 import itertools
 import json
 import multiprocessing
+import os
 import re
 import shutil
 import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from sisegcli.methods import ComponentsMethod
 from sisegcli.network.checkpoint import NetworkConfig, build_network, load_checkpoint, save_checkpoint
 from sisegcli.network.efficientnet_lite import EfficientNetLite
 from sisegcli.segmenter import Segmenter
-from sisegcli.training import loop, objects, run, starting, validation
+from sisegcli.training import loader, loop, objects, run, starting, validation
 from sisegcli.training import state as state_module
 from sisegcli.training.freezing import train_mode
 from sisegcli.training.listener import TrainListener
@@ -816,6 +818,53 @@ def test_a_killed_process_that_prepares_crops_ends_the_run_in_a_sentence(options
         str(caught.value),
     )
     assert state(options)["step"] >= 2
+
+
+@pytest.mark.parametrize("broken", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
+def test_a_process_killed_while_it_sends_ends_the_run_in_the_same_sentence(options, monkeypatch, broken):
+    told = "DataLoader worker (pid 1) is killed by signal: Killed."
+
+    def tell(*_):
+        raise RuntimeError(told)
+
+    def batches(*_, **__):
+        def sending():
+            # The connection breaks a little before the signal arrives.
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+            raise broken
+            yield
+
+        yield from loader._received(sending())
+
+    before = signal.signal(signal.SIGUSR1, tell)
+    monkeypatch.setattr("sisegcli.training.loop.batches", batches)
+    try:
+        with pytest.raises(SisegError, match=r"^A process that prepares crops was killed, .*; start again and fewer"):
+            train(replace(options, epochs=1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_connection_that_breaks_though_nobody_died_is_no_killed_process(monkeypatch):
+    monkeypatch.setattr(loader, "NOTICED", 0.0)
+
+    def sending():
+        yield 1
+        raise EOFError
+
+    received = loader._received(sending())
+    assert next(received) == 1
+    with pytest.raises(EOFError):
+        next(received)
+
+
+def test_a_process_killed_during_the_last_save_ends_the_run_in_a_sentence(options, monkeypatch):
+    def killed(_):
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    monkeypatch.setattr("sisegcli.training.loop.Trainer.save", killed)
+    with pytest.raises(SisegError, match=r"^A process that prepares crops was killed"):
+        train(replace(options, epochs=1))
 
 
 def test_a_disk_that_is_full_keeps_the_last_state(options, monkeypatch):

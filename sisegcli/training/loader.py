@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -19,6 +20,9 @@ from sisegcli.training.questions import Questions
 from sisegcli.training.samples import Sample, SampleMaker
 from sisegcli.training.shapes import Shapes
 from sisegcli.windows import CELLS, WINDOW
+
+NOTICED = 10.0
+"""Seconds within which torch hears that a worker process died."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +223,27 @@ def no_shapes(device: torch.device) -> ShapeBatch:
     return ShapeBatch(windows, seen, seen, pairs, pairs, torch.zeros(0, dtype=torch.bool, device=device))
 
 
+def _received(stream: Iterator[Any]) -> Iterator[Any]:
+    """Yield what worker processes send.
+
+    Raises
+    ------
+    RuntimeError
+        torch's own, which names the worker that was killed.
+    ConnectionError, EOFError
+        If one broke off in the middle of sending and yet did not die.
+    """
+    while True:
+        try:
+            sent = next(stream)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError):
+            time.sleep(NOTICED)  # the worker was killed while it sent: the signal that tells torch may still be coming
+            raise
+        yield sent
+
+
 def batches(
     maker: SampleMaker,
     *,
@@ -258,7 +283,7 @@ def batches(
         worker_init_fn=_ignore_interrupts,
     )
     failures, waiting = 0, list[str]()
-    for number, batch in enumerate(loader, start=1):
+    for number, batch in enumerate(_received(iter(loader)), start=1):
         if not isinstance(batch, Batch) and parts > 1:
             batch = _empty(maker.recipe.crop, batch)
         if isinstance(batch, Batch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
 
     listener.problem = remember  # type: ignore[method-assign]
     interrupted, best = False, _best_so_far(out) if options.resume else None
-    with ExitStack() as stack:
+    with _killed_workers_told(trainer), ExitStack() as stack:
         place = out / "log.jsonl" if processes.first else Path(os.devnull)
         measured = trim_log(place, trainer.step) if options.resume and processes.first else True
         log = stack.enter_context(place.open("a" if options.resume else "w", encoding="utf-8"))
@@ -195,13 +195,6 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
             interrupted = True
-        except RuntimeError as error:
-            # torch notices it in the middle of whatever is being done, so this step cannot be saved.
-            if "DataLoader worker" not in str(error):
-                raise
-            way = "start again" if trainer.saved is None else f"go on from step {trainer.saved} with --resume,"
-            what = "A process that prepares crops was killed, as happens where memory runs out"
-            raise SisegError(f"{what}; {way} and fewer --workers.") from error
         save()
         if trainer.step > noted:
             note({"step": trainer.step, "seconds": trainer.elapsed, **trainer.means})
@@ -209,6 +202,22 @@ def _run(trainer: Trainer, validation: Validation | None, listener: TrainListene
             validate()
     name = "best.safetensors" if best is not None else "weights.safetensors"
     return TrainSummary(out / name, trainer.step, trainer.elapsed, dict(trainer.means), best, interrupted, problems)
+
+
+@contextmanager
+def _killed_workers_told(trainer: Trainer) -> Iterator[None]:
+    """Say in a sentence that a process that prepares crops was killed.
+
+    torch notices it in the middle of whatever is being done, so the step at hand cannot be saved.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        way = "start again" if trainer.saved is None else f"go on from step {trainer.saved} with --resume,"
+        what = "A process that prepares crops was killed, as happens where memory runs out"
+        raise SisegError(f"{what}; {way} and fewer --workers.") from error
 
 
 def _details(options: TrainOptions, recipe: Recipe) -> Iterator[str]:
