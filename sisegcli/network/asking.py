@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from sisegcli.devices import fill, send
 from sisegcli.network.edge_refiner import EdgeRefiner
 from sisegcli.network.fusing import infers_in_bfloat16
 from sisegcli.network.membership import Membership
@@ -95,7 +96,8 @@ class Looker(Generic[Network]):
             shown = _tensors(sight, windows[part], shapes[part], self.device, smooth=smooth)
             with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 seen = self.network(*shown)
-            yield seen
+            count = len(windows[part])
+            yield tuple(one[:count] for one in seen) if isinstance(seen, tuple) else seen[:count]
 
 
 class Asker(Looker[Membership]):
@@ -172,6 +174,5 @@ def _tensors(
     shown = np.zeros((len(shapes), WINDOW, WINDOW), np.uint8)
     for out, (shape, window) in zip(shown, shapes, strict=True):
         paste_window(out, Image.fromarray(shape), window, smooth=smooth)
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(device, non_blocking=True)
-    t, p = (torch.from_numpy(a)[:, None].to(device).float().div_(255) for a in (known, shown))
-    return x, t, p
+    x, t, p = (send(fill(torch.from_numpy(a), device), device) for a in (pictures, known, shown))
+    return x.permute(0, 3, 1, 2), t[:, None].float().div_(255), p[:, None].float().div_(255)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
+
+from sisegcli.devices import layout
 
 
 class Backbone(Protocol):
@@ -47,6 +48,4 @@ class Backbone(Protocol):
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Bring images (N, 3, H, W) to mean 0 and deviation 1, in the layout that convolutions like."""
     x = (images.to(mean.dtype) - mean) / std
-    if x.is_contiguous(memory_format=torch.channels_last) or not x.is_cuda:
-        x = x.contiguous(memory_format=torch.channels_last)
-    return x
+    return x.contiguous(memory_format=layout(x.device))

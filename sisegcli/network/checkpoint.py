@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sisegcli.devices import layout
 from sisegcli.errors import CheckpointError, OptionError, OutputError
 from sisegcli.network.backbone import Backbone
 from sisegcli.network.config import FORMAT, NetworkConfig, read_config
@@ -109,7 +110,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> tuple[Sis
     lacking = [name for name in missing if not name.endswith("num_batches_tracked")]
     if lacking or unexpected:
         raise CheckpointError(f"{path} does not fit the network that it names ({(lacking + unexpected)[0]}).")
-    return network.to(device, memory_format=torch.channels_last).eval(), config  # type: ignore[call-overload]
+    return network.to(device, memory_format=layout(torch.device(device))).eval(), config  # type: ignore[call-overload]
 
 
 def load_backbone_weights(network: SisegNetwork, path: Path) -> None:

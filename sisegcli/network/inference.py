@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sisegcli.categories import IGNORE
-from sisegcli.devices import send
+from sisegcli.devices import fill, send
 from sisegcli.grid import STRIDE, resample
 from sisegcli.network.config import NetworkConfig
 from sisegcli.network.fusing import infers_in_bfloat16
@@ -77,9 +77,11 @@ class Predictor:
 
     def _ask(self, prepared: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Show the network pictures and guides of one size; return displacement (N, h, w, 2) and boundary (N, h, w)."""
-        pictures, guides = (send(torch.cat(given), self.device) for given in zip(*prepared, strict=True))
+        pictures, guides = (fill(torch.cat(given), self.device) for given in zip(*prepared, strict=True))
+        pictures, guides = send(pictures, self.device), send(guides, self.device)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             displacement, boundary = self.network(pictures, guides if self.network.guided else None)
+        displacement, boundary = displacement[: len(prepared)], boundary[: len(prepared)]
         return displacement.float().permute(0, 2, 3, 1), boundary.float().sigmoid()[:, 0]
 
     def _size(self, height: int, width: int) -> tuple[int, int]:

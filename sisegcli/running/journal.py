@@ -53,7 +53,10 @@ CREATE VIEW images AS
 
 _RESULT = """
 INSERT OR REPLACE INTO results
-VALUES (?1, ?2, ?3, coalesce((SELECT attempts FROM results WHERE number = ?1), 0) + 1, ?4, ?5, ?6, ?7, ?8)
+SELECT number, state, reason, coalesce((SELECT attempts FROM results WHERE number = found.number), 0) + 1, seconds,
+    bytes, instances, removed, removed_pixels
+FROM (SELECT ? AS number, ? AS state, ? AS reason, ? AS seconds, ? AS bytes, ? AS instances, ? AS removed,
+    ? AS removed_pixels) AS found
 """
 
 
@@ -267,11 +270,11 @@ class Journal:
     def lacks(self) -> list[tuple[int, str]]:
         """Return what is missing of images that are done: numbers, in order, with a sentence each."""
         found = """
-            SELECT number, reason FROM results WHERE state = ?1 AND reason IS NOT NULL
-            UNION ALL SELECT number, sentence FROM lacking JOIN results USING (number) WHERE state = ?1
+            SELECT number, reason FROM results WHERE state = ? AND reason IS NOT NULL
+            UNION ALL SELECT number, sentence FROM lacking JOIN results USING (number) WHERE state = ?
             ORDER BY number
         """
-        rows = list(self._file.rows(found, DONE))
+        rows = list(self._file.rows(found, DONE, DONE))
         return [(number, sentence) for number, reason in rows for sentence in untext(reason).split("\n")]
 
     def lack(self, refused: Sequence[tuple[int, str]], *, failed: bool) -> None:
@@ -280,8 +283,8 @@ class Journal:
         with self._file.change():
             self._file.execute("DELETE FROM lacking")
             if failed:
-                found = "UPDATE results SET state = ?3, reason = ?2 WHERE number = ?1"
-                self._file.insert(found, ((number, sentence, FAILED) for number, sentence in rows))
+                found = "UPDATE results SET state = ?, reason = ? WHERE number = ?"
+                self._file.insert(found, ((FAILED, sentence, number) for number, sentence in rows))
             else:
                 self._file.insert("INSERT INTO lacking VALUES (?, ?)", rows)
 

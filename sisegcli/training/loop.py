@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sisegcli.devices import computes_in_bfloat16
+from sisegcli.devices import computes_in_bfloat16, layout
 from sisegcli.errors import CheckpointError, SisegError
 from sisegcli.network.checkpoint import save_checkpoint
 from sisegcli.network.config import NetworkConfig
@@ -76,7 +76,7 @@ class Trainer:
         processes: Processes = ALONE,
     ) -> None:
         self.processes = processes
-        self.network: SisegNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: SisegNetwork = network.to(device, memory_format=layout(device))  # type: ignore[call-overload]
         self.config, self.maker, self.recipe, self.options = config, maker, recipe, options
         self.device, self.listener = device, listener
         processes.share(self.network)
