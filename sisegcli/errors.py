@@ -9,6 +9,7 @@ SisegError
 ├── CheckpointError    weights that are missing, foreign or damaged
 ├── OutputError        an output that exists already or cannot be written
 │   └── StorageError   a disk that is full, read-only or gone, so that no output can be written
+├── WorkerError        a process of ours that is killed before it can work
 └── OptionError        options that contradict each other
 
 Messages are one sentence that names the file and the way out; the command line prints them and exits with code 1
@@ -67,6 +68,10 @@ class StorageError(OutputError):
     def __init__(self, sentence: str, reason: str = "") -> None:
         super().__init__(sentence)
         self.reason = reason or sentence
+
+
+class WorkerError(SisegError):
+    """Processes that do the work end before they begin."""
 
 
 class OptionError(SisegError):

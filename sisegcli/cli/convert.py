@@ -176,6 +176,15 @@ def convert(
             rich_help_panel=RUNNING,
         ),
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Processes that do the work, each with its own threads and network: for GPUs, and many cores.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = 1,
 ) -> None:
     """Convert images and semantic masks to object instances.
 
@@ -215,6 +224,7 @@ def convert(
         shard=None if shard is None else Shard.parse(shard),
         engine=engine.value,
         ray_address=ray_address,
+        processes=processes,
         **mask_options(background, ignore, categories, colours),
         **({} if workers is None else {"workers": workers}),
     )

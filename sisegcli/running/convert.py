@@ -14,7 +14,7 @@ from sisegcli.data.category_lists import load_categories
 from sisegcli.data.colours import read_colour_table
 from sisegcli.data.layouts import Archives, Layout, Problem, find_archives, find_pairs, pair_archives
 from sisegcli.data.masks import MaskReader
-from sisegcli.errors import SisegError, StalledError, StorageError
+from sisegcli.errors import SisegError, StalledError, StorageError, WorkerError
 from sisegcli.methods import Method, build_method, needs_images
 from sisegcli.running.details import describe_image, describe_input, describe_work
 from sisegcli.running.fetching import Fetching, Read
@@ -127,6 +127,11 @@ def convert(
 
                 _tell(listener, describe_work(options))
                 results = work_on_ray(options, work, categories, masks, interrupts, fetch)
+            elif options.processes > 1 and method is None:
+                from sisegcli.running.in_processes import work_in_processes
+
+                _tell(listener, describe_work(options))
+                results = work_in_processes(options, work, categories, masks, interrupts, fetch, notice)
             else:
                 if method is None:
                     method = build(options, categories)
@@ -145,7 +150,7 @@ def convert(
                 summary.outputs = outputs.close(journal)
                 if journal.done < summary.converted:
                     summary.recount(journal.finished(), categories)
-        except (StorageError, StalledError) as error:
+        except (StorageError, StalledError, WorkerError) as error:
             stopped = error
             journal.save()
             summary.recount(journal.finished(), categories)

@@ -26,6 +26,8 @@ def describe_work(options: ConvertOptions) -> Iterator[str]:
         yield f"Weights: {weights_path(options.weights)}. Outer edges: {options.edges}."
     if options.engine == "ray":
         yield f"Engine: Ray, at {options.ray_address or 'this machine'}."
+    elif options.processes > 1:
+        yield f"Processes: {options.processes}. Threads that read ahead in each: {options.workers}."
     else:
         yield f"Device: {_device(options)}. Threads that read ahead: {options.workers}."
     formats = ", ".join([*options.to, *(["overlay"] if options.overlay else [])])

@@ -10,29 +10,22 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, replace
-from itertools import groupby
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sisegcli.categories import Categories
-from sisegcli.data.layouts import Pair
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import OptionError, SisegError
-from sisegcli.running.convert import build, run
+from sisegcli.running.chunks import ChunkWorker, Task, chunks_of
+from sisegcli.running.convert import build
 from sisegcli.running.fetching import Read
 from sisegcli.running.interrupts import Interrupts
-from sisegcli.running.listener import Listener
-from sisegcli.running.messages import pack_batches, pack_pairs, unpack_batches, unpack_pairs
+from sisegcli.running.messages import pack_pairs, unpack_batches, unpack_pairs
 from sisegcli.running.options import ConvertOptions
 from sisegcli.running.resuming import Work
 from sisegcli.running.settling import Finished
-from sisegcli.running.stalls import Readers
-from sisegcli.running.tiling import Tiler
-
-BATCHES = 4
-"""Batches in a chunk: what is done again if an actor dies, and what an actor reads ahead in."""
 
 BLOCKS = 20_000
 """Most parts that Ray deals out; of larger sets, several chunks go together."""
@@ -58,8 +51,7 @@ def work_on_ray(
         What building the method raises.
     """
     build(replace(options, device="cpu"), categories)  # weights that cannot be read are found here, not on a machine
-    size = BATCHES * options.batch_size
-    chunks = [list(chunk) for _, chunk in groupby(work.numbers, lambda number: number // size)]
+    chunks = list(chunks_of(work, options.batch_size))
     with _cluster(options.ray_address) as ray:
         from ray import data as ray_data
 
@@ -67,7 +59,7 @@ def work_on_ray(
         context = ray_data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = True
-        task = _Task(options, categories, masks, fetch, Path.cwd())
+        task = Task(options, categories, masks, fetch, Path.cwd())
         actors, each = _resources(ray.cluster_resources(), options, len(chunks))
         rows = [{"pairs": pack_pairs({number: work.pairs[number] for number in chunk})} for chunk in chunks]
         results = ray_data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
@@ -84,36 +76,11 @@ def work_on_ray(
                 yield finished
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What an actor has to know."""
-
-    options: ConvertOptions
-    categories: Categories
-    masks: MaskReader
-    fetch: Callable[[Read], Read] | None
-    folder: Path
-
-
-class _Actor:
+class _Actor(ChunkWorker):
     """Holds the method on one machine."""
 
-    def __init__(self, task: _Task) -> None:
-        with suppress(OSError):  # where there is no such folder here, paths have to be absolute
-            os.chdir(task.folder)
-        self.task = task
-        self.method = build(task.options, task.categories)
-        self.readers = Readers(task.options.workers, task.options.timeout)
-
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
-        return {"done": [self._convert(unpack_pairs(pairs)) for pairs in rows["pairs"]]}
-
-    def _convert(self, pairs: dict[int, Pair]) -> bytes:
-        task, interrupts = self.task, Interrupts()
-        tiler = Tiler(task.options, self.method, task.masks, Listener(), interrupts)
-        work = Work(pairs, list(pairs))
-        done = run(task.options, work, task.masks, self.method, self.readers, interrupts, tiler, task.fetch)
-        return pack_batches(list(done), fields=task.options.overlay)
+        return {"done": [self.convert(unpack_pairs(pairs)) for pairs in rows["pairs"]]}
 
 
 def _resources(there: dict[str, float], options: ConvertOptions, chunks: int) -> tuple[int, dict[str, int]]:

@@ -79,9 +79,11 @@ class ConvertOptions:
     shard : Shard, optional
         Which part of the pairs to convert; all by default.
     engine : str
-        ``local``: this process. ``ray``: a Ray cluster.
+        ``local``: this machine. ``ray``: a Ray cluster.
     ray_address : str, optional
         The cluster; by default the one that this machine is part of, or one that is started on it for the run.
+    processes : int
+        Processes of this machine that do the work, each with threads and a method of its own.
     """
 
     root: Path | None = None
@@ -115,6 +117,7 @@ class ConvertOptions:
     shard: Shard | None = None
     engine: str = "local"
     ray_address: str | None = None
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if self.tile not in ("auto", "off") and not (isinstance(self.tile, int) and self.tile >= LEAST_TILE):
@@ -130,6 +133,8 @@ class ConvertOptions:
             raise OptionError("--resume goes on with what is there, --overwrite replaces it; choose one of them.")
         if self.ray_address is not None and self.engine != "ray":
             raise OptionError("--ray-address is about a Ray cluster; add --engine ray.")
+        if self.processes > 1 and self.engine == "ray":
+            raise OptionError("--processes is about this machine, --engine ray about a cluster; choose one of them.")
         if self.method != "siseg":
             network_only = {
                 "--weights": self.weights != "default",

@@ -29,7 +29,7 @@ RECORD = "shard.json"
 
 _NO_SETTINGS = {
     *("root", "images", "masks", "out", "overwrite", "resume", "workers", "timeout", "device", "shard", "engine"),
-    *("ray_address", "profile"),
+    *("ray_address", "processes", "profile"),
 }
 """Options that may differ from shard to shard, and when a run is resumed."""
 
