@@ -1,11 +1,13 @@
 """Measure grouping on a device against NumPy and SciPy, and a whole conversion with that device, on drawn scenes.
 
-    python benchmarks/on_device.py [--device cuda] [--images N] [--batch N ...] [--many N] [--size HxW] [--json]
+    python benchmarks/on_device.py [--device cuda] [--images N] [--batch N ...] [--many N] [--size HxW]
+        [--processes N ...] [--json]
 
 Grouping's parts get what they get in a conversion, in batches of each size; what the device gives is compared with what
 NumPy gives, to the last bit. The conversion is from JPEG and PNG to COCO JSON, by the weights that ship, of as many
-images as --many says (the same ones again under other names). How busy the GPU was is what nvidia-smi tells meanwhile.
-With --device cpu the same runs on the processor, as a rehearsal.
+images as --many says (the same ones again under other names): in this process, which has the networks loaded, and by
+the processes of `sisegcli convert --processes N`, whose start counts. How busy the GPU was is what nvidia-smi tells
+meanwhile. With --device cpu the same runs on the processor, as a rehearsal.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,7 @@ from sisegcli.grouping.walk import random_walk
 from sisegcli.running.convert import convert
 from sisegcli.running.memory import keep_freed_memory
 from sisegcli.running.options import ConvertOptions
+from sisegcli.running.summary import Summary
 from sisegcli.segmenter import Segmenter
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
@@ -182,26 +187,35 @@ def _contest(scene: Scene) -> tuple[Contest, NDArray[np.float32]] | None:
     return None if contest is None else (contest, found.walls)
 
 
-def conversion(device: str, images: int, many: int, size: tuple[int, int], batch: int) -> list[Row]:
-    """Convert many images with a device."""
+def conversion(
+    device: str, images: int, many: int, size: tuple[int, int], batch: int, processes: Sequence[int] = ()
+) -> list[Row]:
+    """Convert many images with a device, in this process and by several numbers of processes."""
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / "drawn"
         draw_scenes.write_voc(drawn, draw_scenes.draw_scenes(images, seed=11, size=size))
         root = make_folder(Path(folder) / "in", find_pairs(drawn, split="val").pairs, count=many)
         segmenter = Segmenter(device=device)
-        options = ConvertOptions(root=root, out=Path(folder) / "out", overwrite=True, profile=True, batch_size=batch)
+        options = ConvertOptions(
+            root=root, out=Path(folder) / "out", overwrite=True, profile=True, device=device, batch_size=batch
+        )
         convert(options, method=segmenter)
-        with _busy() as busy:
-            summary = convert(options, method=segmenter)
+        rows = _rate(partial(convert, options, method=segmenter), many, f"convert, batches of {batch}", f"_{batch}")
+        for number in processes:
+            run, name = replace(options, processes=number), f"_{batch}_in_{number}"
+            rows += _rate(partial(convert, run), many, f"convert, batches of {batch}, {number} processes", name)
+    return rows
+
+
+def _rate(run: Callable[[], Summary], many: int, what: str, name: str) -> list[Row]:
+    with _busy() as busy:
+        summary = run()
     stages = ", ".join(f"{name} {1e3 * taken / many:.1f}" for name, taken in summary.stages.items())
     note = f"ms an image in all threads together: {stages}"
-    rate = Row(
-        f"images_per_second_{batch}", f"convert, batches of {batch}", "1 image/s", many / summary.seconds, ">= 500"
-    )
     share = statistics.fmean(busy) / 100 if busy else None
     return [
-        Row(rate.name, rate.what, rate.peer, rate.value, rate.target, note),
-        Row(f"gpu_busy_{batch}", "GPU busy", "all the time", share, ">= 0.7", "" if busy else "no nvidia-smi"),
+        Row(f"images_per_second{name}", what, "1 image/s", many / summary.seconds, ">= 500", note),
+        Row(f"gpu_busy{name}", "GPU busy", "all the time", share, ">= 0.7", "" if busy else "no nvidia-smi"),
     ]
 
 
@@ -231,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 32], metavar="N", help="images in a batch")
     parser.add_argument("--many", type=int, default=1024, metavar="N", help="images that are converted")
     parser.add_argument("--size", default="384x512", metavar="HxW", help="of scenes, 384x512 pixels by default")
+    parser.add_argument("--processes", type=int, nargs="*", default=[], metavar="N", help="also by N processes")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="pairs of runs, 3 by default")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
@@ -244,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for batch in options.batch:
         rows += parts(scenes, torch.device(options.device), batch, options.repeats)
-        rows += conversion(options.device, options.images, options.many, (height, width), batch)
+        rows += conversion(options.device, options.images, options.many, (height, width), batch, options.processes)
     write("\n".join(show(rows)) + "\n")
     if options.json:
         write(json.dumps({row.name: row.value for row in rows}) + "\n")

@@ -1,6 +1,6 @@
 """Pack what training needs small enough to be copied to a rented machine.
 
-    python scripts/pack_training.py DATA OUT [--megabytes 38] [--long-side 384] [--limit N]
+    python scripts/pack_training.py DATA OUT [--megabytes 24] [--long-side 384] [--limit N]
 
 Writes OUT/train.tar. Each of DATA's `voc-train` and `coco-train` becomes a folder of `images` (WebP, all of the one
 quality at which the archive fits), `masks` (PNG) and `categories.csv`. Images whose longer side is larger than the
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--megabytes", type=float, default=38.0, help="size of the archive (38)")
+    parser.add_argument("--megabytes", type=float, default=24.0, help="size of the archive (24)")
     parser.add_argument("--long-side", type=int, default=RECIPES["default"].long_side, help="longest side, in pixels")
     parser.add_argument("--limit", type=int, metavar="N", help="only so many images of each folder")
     options = parser.parse_args(arguments)

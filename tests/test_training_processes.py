@@ -17,10 +17,10 @@ from torch import nn
 from sisegcli.errors import OptionError
 from sisegcli.network.checkpoint import NetworkConfig, build_network, save_checkpoint
 from sisegcli.training.loader import _From
-from sisegcli.training.loop import _Share
 from sisegcli.training.losses import centre_loss, pair_loss, shape_loss
 from sisegcli.training.pairs import Shift
 from sisegcli.training.processes import ALONE, Processes, SharedBatchNorm
+from sisegcli.training.window_losses import _Share
 
 # The command line, with the gradients of every step written down.
 SCRIPT = """

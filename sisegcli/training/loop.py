@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,22 +20,14 @@ from sisegcli.network.config import NetworkConfig
 from sisegcli.network.model import SisegNetwork
 from sisegcli.training.freezing import freeze, train_mode, window_groups
 from sisegcli.training.listener import TrainListener
-from sisegcli.training.loader import (
-    Batch,
-    OutlineBatch,
-    QuestionBatch,
-    ShapeBatch,
-    batches,
-    no_outlines,
-    no_questions,
-    no_shapes,
-)
-from sisegcli.training.losses import centre_loss, membership_loss, outline_loss, pair_loss, shape_loss
+from sisegcli.training.loader import Batch, batches
+from sisegcli.training.losses import centre_loss, pair_loss
 from sisegcli.training.options import Recipe, TrainOptions
 from sisegcli.training.pairs import Shift, pair_offsets
 from sisegcli.training.processes import ALONE, Processes
 from sisegcli.training.samples import SampleMaker
 from sisegcli.training.state import STATE, Average, find_state, read_state, save_state
+from sisegcli.training.window_losses import window_losses
 
 WARM_UP = 200
 SHIFTS_A_STEP = 16
@@ -202,12 +194,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * rate
         terms = self._learn_fields(batch) if self.recipe.fields else {}
-        if (asked := self._ask(batch.questions)) is not None:
-            terms["membership"] = asked
-        if (drawn := self._draw(batch.outlines)) is not None:
-            terms["edges"] = drawn
-        if (judged := self._judge(batch.shapes)) is not None:
-            terms["wholeness"] = judged
+        terms |= window_losses(self.network, batch, self.processes, self.device, half=self.half)
         loss = torch.stack(list(terms.values())).sum()
         told = self.processes.sum(torch.stack([loss, *terms.values()]).detach())
         if not bool(torch.isfinite(told[0])):
@@ -238,46 +225,6 @@ class Trainer:
         self.field_count += float(self.processes.sum(things.sum()))
         return self._losses(displacement, boundary, batch)
 
-    def _ask(self, asked: QuestionBatch | None) -> Tensor | None:
-        """Return the loss of the membership network; None if nobody has a question."""
-        network = self.network.membership
-        if network is None or not (share := self._share(asked)).everybody:
-            return None
-        asked = asked or no_questions(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            answers = network(asked.windows, asked.things, asked.prompts)
-        if not share.mine:
-            return _nothing(answers)
-        return share.of(membership_loss(answers, asked.members, asked.weights, asked.doubtful))
-
-    def _draw(self, rough: OutlineBatch | None) -> Tensor | None:
-        """Return the loss of the edge refiner; None if nobody has a rough instance."""
-        network = self.network.edges
-        if network is None or not (share := self._share(rough)).everybody:
-            return None
-        rough = rough or no_outlines(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            drawn, judged = network(rough.windows, rough.things, rough.instances)
-        if not share.mine:
-            return _nothing(drawn) + _nothing(judged)
-        return share.of(outline_loss(drawn, judged, rough.inside, rough.importance, rough.rough))
-
-    def _judge(self, shown: ShapeBatch | None) -> Tensor | None:
-        """Return the loss of the wholeness network; None if nobody has a shape."""
-        network = self.network.wholeness
-        if network is None or not (share := self._share(shown)).everybody:
-            return None
-        shown = shown or no_shapes(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            verdicts = network(shown.windows, shown.things, shown.shapes)
-        if not share.mine:
-            return _nothing(verdicts)
-        return share.of(shape_loss(verdicts, shown.answers, shown.weights, shown.doubtful))
-
-    def _share(self, windows: QuestionBatch | OutlineBatch | ShapeBatch | None) -> _Share:
-        mine = 0 if windows is None else len(windows.windows)
-        return _Share(mine, int(self.processes.sum(torch.tensor(mine, device=self.device))))
-
     def _losses(self, displacement: Tensor, boundary: Tensor, batch: Batch) -> dict[str, Tensor]:
         offsets = pair_offsets(self.recipe.radius)
         # A random part of the offsets at each step: the same loss in the mean, in a fraction of the time.
@@ -298,23 +245,6 @@ class Trainer:
             displacement, batch.centres, batch.size, weight, batch.doubtful, everywhere=self.processes.sum
         )
         return {"centre": centre, "object_displacement": 0.05 * pairs.object_displacement, "boundary": pairs.boundary}
-
-
-class _Share(NamedTuple):
-    """How many windows of a step this process has, and all together."""
-
-    mine: int
-    everybody: int
-
-    def of(self, mean: Tensor) -> Tensor:
-        """Return this process's part of the mean over all windows, from the mean over its own."""
-        return mean * (self.mine / self.everybody)
-
-
-def _nothing(answers: Tensor) -> Tensor:
-    """Return 0 that depends on all parameters that answers came from."""
-    zero: Tensor = answers.float().sum()
-    return zero
 
 
 def log_line(record: Mapping[str, Any]) -> str:
