@@ -145,6 +145,19 @@ def test_processes_that_never_begin(root, monkeypatch):
         list(work_in_processes(options, Work([PAIR] * 3, range(3)), *NOTHING))
 
 
+def test_processes_that_the_system_refuses(monkeypatch, root):
+    def refuse(process):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", refuse)
+    summary = convert(options_for(root, "out", processes=2))
+    assert summary.exit_code == 1 and summary.converted == 0
+    assert any(
+        "A process cannot be started (Resource temporarily unavailable); use fewer --processes." in problem.sentence
+        for problem in summary.problems
+    )
+
+
 def test_a_run_whose_processes_never_begin_lists_what_it_did_not_come_to(root, monkeypatch):
     monkeypatch.setattr(in_processes, "_serve", os._exit)
     summary = convert(options_for(root, "out", processes=2))

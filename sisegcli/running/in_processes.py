@@ -41,6 +41,8 @@ STARTS = 3
 """Processes in a row that may end before they are ready to work."""
 PATIENCE = 0.2
 """Seconds between two looks at whether the run was interrupted."""
+GRACE = 10.0
+"""Seconds that a process may take to end."""
 
 
 def work_in_processes(
@@ -96,20 +98,25 @@ class _Team:
         self._done: dict[int, list[Finished]] = {}
         self._false_starts = 0
         self._all_dealt = False
-        batches = -(-len(work.numbers) // task.options.batch_size)
-        self._members = [self._start() for _ in range(min(task.options.processes, batches))]
+        self._members: list[_Member] = []
 
     def _start(self) -> _Member:
         context = multiprocessing.get_context("spawn")  # what is forked with threads, or with CUDA, may hang
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(self._task, theirs), name="sisegcli", daemon=True)
-        with _deaf():
-            process.start()
+        try:
+            with _deaf():
+                process.start()
+        except OSError as error:
+            raise WorkerError(f"A process cannot be started ({error.strerror}); use fewer --processes.") from error
         theirs.close()
         return _Member(process, ours)
 
     def convert(self, chunks: Iterator[list[int]], interrupts: Interrupts) -> Iterator[Finished]:
         """Deal chunks out; yield what comes back in the order of the chunks."""
+        options = self._task.options
+        for _ in range(min(options.processes, -(-len(self._work.numbers) // options.batch_size))):
+            self._members.append(self._start())
         while not interrupts.noted:
             for member in self._members:
                 if member.ready and member.chunk is None:
@@ -163,7 +170,7 @@ class _Team:
     def _replace(self, dead: _Member) -> None:
         """Put another process in the place of one that died, and have its chunk done again."""
         dead.connection.close()
-        dead.process.join()
+        _await_end(dead.process)
         if not dead.ready:
             self._false_starts += 1
             if self._false_starts == STARTS:
@@ -192,8 +199,16 @@ class _Team:
         for member in self._members:
             member.process.terminate()
         for member in self._members:
-            member.process.join()
+            _await_end(member.process)
             member.connection.close()
+
+
+def _await_end(process: BaseProcess) -> None:
+    """Wait until a process has ended, which it is about to; kill it if it takes long."""
+    process.join(GRACE)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
 
 
 def _serve(task: Task, connection: Connection) -> None:
