@@ -20,6 +20,7 @@ from sisegcli.data.layouts import Pair
 from sisegcli.data.masks import MaskReader
 from sisegcli.errors import CheckpointError, OptionError, SisegError, WorkerError
 from sisegcli.running import in_processes
+from sisegcli.running.chunks import Task
 from sisegcli.running.convert import convert
 from sisegcli.running.in_processes import work_in_processes
 from sisegcli.running.interrupts import Interrupts
@@ -142,7 +143,7 @@ def test_processes_that_never_begin(root, monkeypatch):
     monkeypatch.setattr(in_processes, "_serve", os._exit)  # gets the task as its exit code, and fails
     options = options_for(root, "out", processes=2)
     with pytest.raises(WorkerError, match=r"3 processes ended before they began to work \(exit code 1\)"):
-        list(work_in_processes(options, Work([PAIR] * 3, range(3)), *NOTHING))
+        list(work_in_processes(Task(options, Categories(), MaskReader(), None), WORK, Interrupts(), print))
 
 
 def test_processes_that_the_system_refuses(monkeypatch, root):
@@ -166,7 +167,7 @@ def test_a_run_whose_processes_never_begin_lists_what_it_did_not_come_to(root, m
 
 
 PAIR = Pair("a", Path("a.png"), Path("a.png"))
-NOTHING = (Categories(), MaskReader(), Interrupts(), None, print)
+WORK = Work([PAIR] * 3, range(3))
 
 
 def test_every_error_survives_the_way_between_processes():

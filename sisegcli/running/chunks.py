@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Task:
     categories: Categories
     masks: MaskReader
     fetch: Callable[[Read], Read] | None
-    folder: Path
+    folder: Path = field(default_factory=Path.cwd)
 
 
 class ChunkWorker:

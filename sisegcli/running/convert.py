@@ -123,15 +123,17 @@ def convert(
             if not work.numbers:
                 results: Iterator[Finished] = iter(())
             elif options.engine == "ray" and method is None:
+                from sisegcli.running.chunks import Task
                 from sisegcli.running.on_ray import work_on_ray
 
                 _tell(listener, describe_work(options))
-                results = work_on_ray(options, work, categories, masks, interrupts, fetch)
+                results = work_on_ray(Task(options, categories, masks, fetch), work, interrupts)
             elif options.processes > 1 and method is None:
+                from sisegcli.running.chunks import Task
                 from sisegcli.running.in_processes import work_in_processes
 
                 _tell(listener, describe_work(options))
-                results = work_in_processes(options, work, categories, masks, interrupts, fetch, notice)
+                results = work_in_processes(Task(options, categories, masks, fetch), work, interrupts, notice)
             else:
                 if method is None:
                     method = build(options, categories)

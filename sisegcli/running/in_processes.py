@@ -18,19 +18,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
-from sisegcli.categories import Categories
 from sisegcli.data.layouts import Problem
-from sisegcli.data.masks import MaskReader
 from sisegcli.errors import SisegError, WorkerError
 from sisegcli.running.chunks import ChunkWorker, Task, chunks_of
-from sisegcli.running.fetching import Read
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.memory import keep_freed_memory
 from sisegcli.running.messages import pack_pairs, unpack_batches, unpack_pairs
-from sisegcli.running.options import ConvertOptions
 from sisegcli.running.resuming import Work
 from sisegcli.running.settling import Finished
 from sisegcli.stages import add_seconds, profiled
@@ -46,15 +41,9 @@ GRACE = 10.0
 
 
 def work_in_processes(
-    options: ConvertOptions,
-    work: Work,
-    categories: Categories,
-    masks: MaskReader,
-    interrupts: Interrupts,
-    fetch: Callable[[Read], Read] | None,
-    noticed: Callable[[str], None],
+    task: Task, work: Work, interrupts: Interrupts, noticed: Callable[[str], None]
 ) -> Iterator[Finished]:
-    """Read and segment pairs in `options.processes`, until an interrupt is noted; results come in the order of pairs.
+    """Read and segment pairs in `task.options.processes`, until an interrupt is noted; results come in the order of pairs.
 
     Raises
     ------
@@ -63,8 +52,8 @@ def work_in_processes(
     WorkerError
         If processes end before they begin.
     """
-    chunks = chunks_of(work, options.batch_size, takers=options.processes)
-    team = _Team(Task(options, categories, masks, fetch, Path.cwd()), work, noticed)
+    chunks = chunks_of(work, task.options.batch_size, takers=task.options.processes)
+    team = _Team(task, work, noticed)
     try:
         yield from team.convert(chunks, interrupts)
     finally:

@@ -9,18 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from sisegcli.categories import Categories
-from sisegcli.data.masks import MaskReader
 from sisegcli.errors import OptionError, SisegError
 from sisegcli.running.chunks import ChunkWorker, Task, chunks_of
 from sisegcli.running.convert import build
-from sisegcli.running.fetching import Read
 from sisegcli.running.interrupts import Interrupts
 from sisegcli.running.messages import pack_pairs, unpack_batches, unpack_pairs
 from sisegcli.running.options import ConvertOptions
@@ -31,14 +27,7 @@ BLOCKS = 20_000
 """Most parts that Ray deals out; of larger sets, several chunks go together."""
 
 
-def work_on_ray(
-    options: ConvertOptions,
-    work: Work,
-    categories: Categories,
-    masks: MaskReader,
-    interrupts: Interrupts,
-    fetch: Callable[[Read], Read] | None,
-) -> Iterator[Finished]:
+def work_on_ray(task: Task, work: Work, interrupts: Interrupts) -> Iterator[Finished]:
     """Read and segment pairs on a cluster, until an interrupt is noted; results come in the order of the pairs.
 
     The machines need this package and, unless pairs are fetched, the files under the same paths.
@@ -50,7 +39,10 @@ def work_on_ray(
     SisegError
         What building the method raises.
     """
-    build(replace(options, device="cpu"), categories)  # weights that cannot be read are found here, not on a machine
+    options = task.options
+    build(
+        replace(options, device="cpu"), task.categories
+    )  # weights that cannot be read are found here, not on a machine
     chunks = list(chunks_of(work, options.batch_size))
     with _cluster(options.ray_address) as ray:
         from ray import data as ray_data
@@ -59,7 +51,6 @@ def work_on_ray(
         context = ray_data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = True
-        task = Task(options, categories, masks, fetch, Path.cwd())
         actors, each = _resources(ray.cluster_resources(), options, len(chunks))
         rows = [{"pairs": pack_pairs({number: work.pairs[number] for number in chunk})} for chunk in chunks]
         results = ray_data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map_batches(
