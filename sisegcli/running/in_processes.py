@@ -43,7 +43,7 @@ GRACE = 10.0
 def work_in_processes(
     task: Task, work: Work, interrupts: Interrupts, noticed: Callable[[str], None]
 ) -> Iterator[Finished]:
-    """Read and segment pairs in `task.options.processes`, until an interrupt is noted; results come in the order of pairs.
+    """Read and segment pairs in several processes, until an interrupt is noted; results come in the order of the pairs.
 
     Raises
     ------
